@@ -1,0 +1,52 @@
+# Everything a developer types. Each target makes what it needs.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check lint proto tools clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Optin needs Python 3.11 or newer; set PYTHON=... to choose one." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(READY) ## serve on 127.0.0.1:50051, on the embedded database data/optin.db
+	@$(BIN)/optin serve
+
+demo: $(READY) ## the guide's four steps against a server of its own, as a table
+	@$(BIN)/optin demo
+
+test: $(READY) ## all tests, with coverage
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest -n auto --cov --cov-report=
+	$(BIN)/python -m coverage report --fail-under=95
+	$(BIN)/python -m coverage report --include='server/domain/*' --fail-under=100
+
+check: $(READY) ## style, types, contract, freshness of generated code, architecture; edits nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/buf lint generated/optin/v1/optin.binpb --config proto/buf.yaml
+	$(BIN)/python proto/generate.py --check
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+lint: $(READY) ## mend style where a tool can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: $(READY) ## write generated/ from proto/
+	$(BIN)/python proto/generate.py
+
+tools: ## install ghz and grpcurl under .tools/ (needs Go)
+	GOBIN=$(CURDIR)/.tools go install github.com/bojand/ghz/cmd/ghz@v0.121.0
+	GOBIN=$(CURDIR)/.tools go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest
+
+clean: ## remove what was made: environment, tools, caches, results; keeps data/
+	rm -rf $(VENV) .tools results .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,206 @@
+"""The kinds of fields that requests have, each with its rule (spec 2 and 3).
+
+A rule is told to the caller as it stands here, so it never repeats what was sent.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Annotated, Any, TypeVar
+
+import email_validator
+import phonenumbers
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+
+from server.domain.enums import CoverageType
+from server.domain.records import Address
+from server.domain.states import STATES
+
+T = TypeVar("T")
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+HTTP_URL = TypeAdapter(AnyHttpUrl)
+LONGEST_URL = 2_048
+LARGEST_NET_RATE = 10_000  # $100 for each $100 of pay
+
+
+def text(most: int, *, required: bool = False, lines: bool = False) -> Any:
+    """Text of at most so many characters, without surrounding spaces."""
+    refused = CONTROL_BUT_LINES if lines else CONTROL
+
+    def check(value: str) -> str:
+        value = value.strip()
+        if required and not value:
+            raise ValueError("must not be empty")
+        if len(value) > most:
+            raise ValueError(f"must be at most {most} characters")
+        if refused.search(value):
+            raise ValueError("must not contain control characters")
+        return value
+
+    return AfterValidator(check)
+
+
+def _state(value: str) -> str:
+    state = value.strip().upper()
+    if state not in STATES:
+        raise ValueError("must be a two-letter code of a state or DC")
+    return state
+
+
+def _email(value: str) -> str:
+    try:
+        return email_validator.validate_email(value, check_deliverability=False, globally_deliverable=False).normalized
+    except email_validator.EmailNotValidError:
+        raise ValueError("must be an email address") from None
+
+
+def _phone(value: str) -> str:
+    try:
+        number = phonenumbers.parse(value, "US")
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_possible_number(number):
+        raise ValueError("must be a possible phone number, in US or international notation")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _postalcode(value: str) -> str:
+    digits = value.strip().replace("-", "")
+    if not re.fullmatch(r"[0-9]{5}([0-9]{4})?", digits):
+        raise ValueError("must be 5 or 9 digits")
+    return digits
+
+
+def _country(value: str) -> str:
+    if value.strip().upper() not in ("US", "USA"):
+        raise ValueError("must be US")
+    return "US"
+
+
+def _url(value: str) -> str:
+    rule = f"must be an absolute http or https URL of at most {LONGEST_URL} characters"
+    if len(value) > LONGEST_URL or CONTROL.search(value) or value != value.strip():
+        raise ValueError(rule)
+    try:
+        HTTP_URL.validate_python(value)
+    except ValueError:
+        raise ValueError(rule) from None
+    return value
+
+
+def _ip_address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("must be an IPv4 or IPv6 address") from None
+
+
+def _request_id(value: str) -> str:
+    if not re.fullmatch(r"[\x20-\x7e]{0,64}", value):
+        raise ValueError("must be at most 64 printable ASCII characters")
+    return value
+
+
+def _metadata(value: dict[str, str]) -> dict[str, str]:
+    if len(value) > 50 or any(not 0 < len(k) <= 40 or len(v) > 500 for k, v in value.items()):
+        raise ValueError("must be at most 50 keys of 1 to 40 characters, with values of at most 500")
+    if any(CONTROL.search(k) or CONTROL_BUT_LINES.search(v) for k, v in value.items()):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _known(enum: type[IntEnum]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        try:
+            return enum(value)
+        except ValueError:
+            raise ValueError(f"must be a known {enum.__name__}, other than unspecified") from None
+
+    return check
+
+
+def known(enum: type[IntEnum]) -> Any:
+    """A value of the enum; numbers are open on the wire, so unknown ones do arrive."""
+    return BeforeValidator(_known(enum))
+
+
+def _within(least: int, most: int) -> Any:
+    def check(value: int) -> int:
+        if not least <= value <= most:
+            raise ValueError(f"must be from {least} to {most}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _not_negative(value: int) -> int:
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+def _distinct(values: list[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+Name = Annotated[str, text(100, required=True)]
+OptionalName = Annotated[str, text(100)]
+Line = Annotated[str, text(200)]
+Description = Annotated[str, text(2_000, lines=True)]
+Note = Annotated[str, text(2_000, lines=True)]
+Title = Annotated[str, text(200, required=True)]
+Short = Annotated[str, text(500)]
+Email = Annotated[str, AfterValidator(_email)]
+Phone = Annotated[str, AfterValidator(_phone)]
+State = Annotated[str, AfterValidator(_state)]
+Url = Annotated[str, AfterValidator(_url)]
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
+RequestId = Annotated[str, AfterValidator(_request_id)]
+PageSize = Annotated[int, AfterValidator(_not_negative)]
+NetRate = Annotated[int, _within(0, LARGEST_NET_RATE)]
+Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
+Reference = Annotated[str, Field(min_length=1)]  # of any shape: what refers to nothing is not found
+FilterReference = Annotated[str, text(200)]
+CoverageTypes = Annotated[list[Annotated[CoverageType, known(CoverageType)]], AfterValidator(_distinct)]
+States = Annotated[list[State], AfterValidator(_distinct)]
+
+
+class Fields(BaseModel):
+    """A message's fields that a caller may set; others that are sent are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=False)
+
+    def values(self) -> dict[str, Any]:
+        """By name, as a record takes them."""
+        return {name: value.record() if isinstance(value, AddressFields) else value for name, value in self}
+
+
+class AddressFields(Fields):
+    region: State
+    line1: Line = ""
+    line2: Line = ""
+    locality: OptionalName = ""
+    postalcode: Annotated[str, AfterValidator(_postalcode)] = ""
+    country: Annotated[str, AfterValidator(_country)] = "US"
+
+    def record(self) -> Address:
+        return Address(**dict(self))
+
+
+class ChangeRequest(Fields):
+    request_id: RequestId = ""
+
+
+class IdRequest(ChangeRequest):
+    id: Reference
+
+
+class ListRequest(Fields):
+    page_size: PageSize = 0
+    page_token: Annotated[str, Field(max_length=500)] = ""
+
+    def page(self) -> dict[str, Any]:
+        return {"size": self.page_size, "token": self.page_token}

@@ -1,0 +1,111 @@
+"""The one wrapper around every method: bytes in, bytes out; call id, log line, errors as statuses.
+
+It takes raw bytes, because what does not parse would otherwise end in UNKNOWN with the exception's text, and
+because a replay is the stored bytes.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import grpc
+import structlog
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from ulid import ULID
+
+from server.api.call import Call
+from server.api.statuses import MalformedRequest, code_of, status_of
+from server.domain.errors import DomainError
+from server.service.calls import Calls
+from server.service.once import Reply
+
+log = structlog.get_logger("optin.call")
+
+CALL_ID = "x-call-id"
+REPLAYED = ("idempotent-replayed", "true")
+STATUS_DETAILS = "grpc-status-details-bin"
+PRINTABLE = re.compile(r"[\x21-\x7e]{1,64}")
+
+Method = Callable[[Message, Call], Awaitable[Message | Reply]]
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+class Servicer(Protocol):
+    """Has a coroutine method for each method of the service, by its name on the wire."""
+
+
+def service_handler(service: ServiceDescriptor, servicer: Servicer, calls: Calls) -> grpc.GenericRpcHandler:
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        method.name: grpc.unary_unary_rpc_method_handler(
+            _Handler(method, getattr(servicer, method.name), calls).handle,
+            request_deserializer=None,
+            response_serializer=None,
+        )
+        for method in service.methods
+    }
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+
+class _Handler:
+    def __init__(self, method: MethodDescriptor, call: Method, calls: Calls) -> None:
+        self._name = f"{method.containing_service.full_name}/{method.name}"
+        self._request = GetMessageClass(method.input_type)
+        self._call = call
+        self._calls = calls
+
+    async def handle(self, raw: bytes, context: Context) -> bytes:
+        started = time.perf_counter()
+        call_id = _call_id(context)
+        error: Exception | None = None
+        reply = Reply(b"")
+        try:
+            reply = await self._answer(raw)
+        except Exception as raised:
+            error = raised
+        self._log(call_id, started, reply, error)
+        if error is not None:
+            await _abort(context, error, call_id)
+        trailing = ((CALL_ID, call_id), REPLAYED) if reply.replayed else ((CALL_ID, call_id),)
+        context.set_trailing_metadata(trailing)
+        return reply.body
+
+    async def _answer(self, raw: bytes) -> Reply:
+        try:
+            request = self._request.FromString(raw)
+        except DecodeError:
+            raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name) from None
+        answer = await self._call(request, Call(self._calls, self._name))
+        return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
+
+    def _log(self, call_id: str, started: float, reply: Reply, error: Exception | None) -> None:
+        entry = {
+            "method": self._name,
+            "code": "OK" if error is None else code_of(error).name,
+            "ms": round((time.perf_counter() - started) * 1000, 2),
+            "call_id": call_id,
+        }
+        if reply.outcome or reply.replayed:
+            entry["outcome"] = reply.outcome or "REPLAYED"
+        if error is None:
+            log.info("call", **entry)
+        elif isinstance(error, DomainError):
+            log.info("call", **entry, reason=error.reason)
+        else:
+            log.error("call", **entry, exc_info=error)
+
+
+async def _abort(context: Context, error: Exception, call_id: str) -> None:
+    status = status_of(error, call_id)
+    trailing = ((CALL_ID, call_id), (STATUS_DETAILS, status.SerializeToString()))
+    await context.abort(code_of(error), status.message, trailing_metadata=trailing)
+
+
+def _call_id(context: Context) -> str:
+    """The caller's, when it is one that can stand in a log; else a new one."""
+    for key, value in context.invocation_metadata() or ():
+        if key == CALL_ID and isinstance(value, str) and PRINTABLE.fullmatch(value):
+            return value
+    return str(ULID())

@@ -1,0 +1,162 @@
+"""Records as messages: each in exactly one place."""
+
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from optin.v1 import resources_pb2 as pb
+
+from server.api.plain import EPOCH
+from server.domain import application, forms, matching, messages, records
+
+
+def time(value: datetime | None) -> Timestamp | None:
+    if value is None:
+        return None
+    since = value - EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
+
+
+def address(record: records.Address | None) -> pb.Address | None:
+    if record is None:
+        return None
+    return pb.Address(
+        line1=record.line1,
+        line2=record.line2,
+        locality=record.locality,
+        region=record.region,
+        postalcode=record.postalcode,
+        country=record.country,
+    )
+
+
+def contractor(record: records.Contractor) -> pb.Contractor:
+    return pb.Contractor(
+        id=record.id,
+        first_name=record.first_name,
+        last_name=record.last_name,
+        middle_name=record.middle_name,
+        email=record.email,
+        phone=record.phone,
+        address=address(record.address),
+        company_name=record.company_name,
+        withhold_premium=record.withhold_premium,
+        metadata=record.metadata,
+        create_time=time(record.create_time),
+        update_time=time(record.update_time),
+        delete_time=time(record.delete_time),
+    )
+
+
+def job(record: records.Job) -> pb.Job:
+    return pb.Job(
+        id=record.id,
+        name=record.name,
+        description=record.description,
+        category_code=record.category_code,
+        address=address(record.address),
+        withhold_premium=record.withhold_premium,
+        create_time=time(record.create_time),
+        update_time=time(record.update_time),
+    )
+
+
+def job_category(record: records.JobCategory) -> pb.JobCategory:
+    approvals = [
+        pb.JobCategoryApproval(
+            coverage_type=pb.CoverageType.ValueType(approval.coverage_type),
+            state=approval.state,
+            net_rate=approval.net_rate,
+            approve_time=time(approval.approve_time),
+        )
+        for approval in record.approvals
+    ]
+    return pb.JobCategory(code=record.code, name=record.name, approvals=approvals)
+
+
+def application_session(record: records.ApplicationSession, now: datetime) -> pb.ApplicationSession:
+    return pb.ApplicationSession(
+        id=record.id,
+        contractor=record.contractor,
+        is_general_opt_in=record.is_general_opt_in,
+        work_state=record.work_state,
+        success_url=record.success_url,
+        cancel_url=record.cancel_url,
+        quote=record.quote,
+        status=pb.ApplicationSessionStatus.ValueType(application.status_at(record, now)),
+        step=pb.ApplicationStep.ValueType(record.step),
+        reasons=[pb.UnderwritingReason.ValueType(reason) for reason in record.reasons],
+        create_time=time(record.create_time),
+        expire_time=time(record.expire_time),
+        complete_time=time(record.complete_time),
+    )
+
+
+def application_form(form: forms.Form, state: str) -> pb.ApplicationForm:
+    questions = [
+        pb.Question(
+            id=question.id,
+            text=question.text,
+            type=pb.QuestionType.ValueType(question.type),
+            required=question.required,
+            states=question.states,
+        )
+        for question in form.asked_in(state)
+    ]
+    documents = [pb.Document(id=d.id, title=d.title, version=d.version, text=d.text) for d in form.documents]
+    return pb.ApplicationForm(version=form.version, questions=questions, documents=documents)
+
+
+def policy(record: records.Policy, now: datetime) -> pb.Policy:
+    return pb.Policy(
+        id=record.id,
+        number=record.number,
+        contractor=record.contractor,
+        coverage_types=[pb.CoverageType.ValueType(t) for t in record.coverage_types],
+        work_state=record.work_state,
+        residence_state=record.residence_state,
+        category_code=record.category_code,
+        effective_time=time(record.effective_time),
+        expire_time=time(record.expire_time),
+        status=pb.PolicyStatus.ValueType(matching.status_at(record, now)),
+        origin=pb.PolicyOrigin.ValueType(record.origin),
+        application_session=record.application_session,
+        quote=record.quote,
+        net_rate=record.net_rate,
+        carrier_policy_number=record.carrier_policy_number,
+        create_time=time(record.create_time),
+        cancel_time=time(record.cancel_time),
+        cancel_reason=record.cancel_reason,
+    )
+
+
+def binding(record: records.Binding) -> pb.Binding:
+    return pb.Binding(
+        outcome=pb.BindingOutcome.ValueType(record.outcome),
+        workflow=pb.BindingWorkflow.ValueType(record.workflow),
+        policies=record.policies,
+        application_session=record.application_session,
+        reasons=[pb.BindingReason.ValueType(reason) for reason in record.reasons],
+        message=messages.sentence(record),
+        net_rate=record.net_rate,
+        standard_workflow_coverage_types=[
+            pb.CoverageType.ValueType(t) for t in record.standard_workflow_coverage_types
+        ],
+    )
+
+
+def assignment(record: records.Assignment) -> pb.Assignment:
+    """One without an id is what would be created (validate_only)."""
+    return pb.Assignment(
+        id=record.id,
+        contractor=record.contractor,
+        job=record.job,
+        coverage_types=[pb.CoverageType.ValueType(t) for t in record.coverage_types],
+        effective_time=time(record.effective_time),
+        end_time=time(record.end_time),
+        work_state=record.work_state,
+        category_code=record.category_code,
+        policy=next(iter(record.binding.policies), ""),
+        binding=binding(record.binding),
+        status=pb.AssignmentStatus.ValueType(record.status),
+        create_time=time(record.create_time) if record.id else None,
+    )

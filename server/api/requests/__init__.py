@@ -1,0 +1,1 @@
+"""One module a resource: what its requests must look like."""

@@ -1,0 +1,109 @@
+"""optin.v1.ApplicationSessionService."""
+
+from optin.v1 import application_session_service_pb2 as pb
+
+from server.api import render
+from server.api.call import Call
+from server.api.fields import IdRequest
+from server.api.parse import parse
+from server.api.requests.sessions import (
+    CreateApplicationSession,
+    ListApplicationSessions,
+    ReviewApplicationSession,
+    SubmitApplicationStep,
+    fits_its_workflow,
+    has_a_step,
+)
+from server.service import applications
+from server.service.once import Reply
+
+
+class ApplicationSessionService:
+    async def CreateApplicationSession(self, request: pb.CreateApplicationSessionRequest, call: Call) -> Reply:
+        values = parse(CreateApplicationSession, request, fits_its_workflow).application_session.values()
+        return await call.change(
+            request,
+            lambda unit: pb.CreateApplicationSessionResponse(
+                application_session=render.application_session(
+                    applications.create(unit, call.ctx, values), call.ctx.now
+                )
+            ),
+        )
+
+    async def GetApplicationSession(
+        self, request: pb.GetApplicationSessionRequest, call: Call
+    ) -> pb.GetApplicationSessionResponse:
+        wanted = parse(IdRequest, request)
+        found = await call.read(lambda unit: applications.get(unit, call.ctx, wanted.id))
+        return pb.GetApplicationSessionResponse(application_session=render.application_session(found, call.ctx.now))
+
+    async def ListApplicationSessions(
+        self, request: pb.ListApplicationSessionsRequest, call: Call
+    ) -> pb.ListApplicationSessionsResponse:
+        wanted = parse(ListApplicationSessions, request)
+        items, token = await call.read(
+            lambda unit: applications.list_page(
+                unit,
+                call.ctx,
+                contractor=wanted.contractor,
+                is_general_opt_in=wanted.is_general_opt_in,
+                work_state=wanted.work_state,
+                status=wanted.status,
+                **wanted.page(),
+            )
+        )
+        return pb.ListApplicationSessionsResponse(
+            application_sessions=[render.application_session(item, call.ctx.now) for item in items],
+            next_page_token=token,
+        )
+
+    async def GetApplicationForm(
+        self, request: pb.GetApplicationFormRequest, call: Call
+    ) -> pb.GetApplicationFormResponse:
+        wanted = parse(IdRequest, request)
+        form, state = await call.read(lambda unit: applications.get_form(unit, call.ctx, wanted.id))
+        return pb.GetApplicationFormResponse(application_form=render.application_form(form, state))
+
+    async def SubmitApplicationStep(self, request: pb.SubmitApplicationStepRequest, call: Call) -> Reply:
+        wanted = parse(SubmitApplicationStep, request, has_a_step)
+        return await call.change(
+            request,
+            lambda unit: pb.SubmitApplicationStepResponse(
+                application_session=render.application_session(
+                    applications.submit_step(unit, call.ctx, wanted.id, wanted.step()), call.ctx.now
+                )
+            ),
+        )
+
+    async def ReviewApplicationSession(self, request: pb.ReviewApplicationSessionRequest, call: Call) -> Reply:
+        w = parse(ReviewApplicationSession, request)
+        return await call.change(
+            request,
+            lambda unit: pb.ReviewApplicationSessionResponse(
+                application_session=render.application_session(
+                    applications.review(unit, call.ctx, w.id, w.decision, w.note), call.ctx.now
+                )
+            ),
+        )
+
+    async def CancelApplicationSession(self, request: pb.CancelApplicationSessionRequest, call: Call) -> Reply:
+        wanted = parse(IdRequest, request)
+        return await call.change(
+            request,
+            lambda unit: pb.CancelApplicationSessionResponse(
+                application_session=render.application_session(
+                    applications.cancel(unit, call.ctx, wanted.id), call.ctx.now
+                )
+            ),
+        )
+
+    async def ExpireApplicationSession(self, request: pb.ExpireApplicationSessionRequest, call: Call) -> Reply:
+        wanted = parse(IdRequest, request)
+        return await call.change(
+            request,
+            lambda unit: pb.ExpireApplicationSessionResponse(
+                application_session=render.application_session(
+                    applications.expire(unit, call.ctx, wanted.id), call.ctx.now
+                )
+            ),
+        )

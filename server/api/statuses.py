@@ -1,0 +1,84 @@
+"""Errors as statuses with rich details: one table, looked up along the error's MRO (spec 9, AIP-193)."""
+
+import re
+from collections.abc import Iterable
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2 as details
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+
+from server.domain import errors
+
+DOMAIN = "optin.v1"
+LOOKS_LIKE_AN_ID = re.compile(r"[a-z]{2,3}_[0-9A-Za-z]{1,40}")
+
+
+class MalformedRequest(errors.DomainError):
+    reason = "MALFORMED_REQUEST"
+    message = "The request does not parse as {message_type}."
+
+
+CODES: dict[type[Exception], StatusCode] = {
+    errors.InvalidFields: StatusCode.INVALID_ARGUMENT,
+    errors.InvalidPageToken: StatusCode.INVALID_ARGUMENT,
+    MalformedRequest: StatusCode.INVALID_ARGUMENT,
+    errors.NotFound: StatusCode.NOT_FOUND,
+    errors.AlreadyExists: StatusCode.ALREADY_EXISTS,
+    errors.FailedPrecondition: StatusCode.FAILED_PRECONDITION,
+    errors.StorageUnavailable: StatusCode.UNAVAILABLE,
+    errors.ConcurrentUpdate: StatusCode.ABORTED,
+    errors.Overloaded: StatusCode.RESOURCE_EXHAUSTED,
+    Exception: StatusCode.INTERNAL,
+}
+
+
+def code_of(error: Exception) -> StatusCode:
+    return next(CODES[cls] for cls in type(error).__mro__ if cls in CODES)
+
+
+def status_of(error: Exception, call_id: str) -> Status:
+    """The status on the wire. Of an error that is not ours, nothing but the call id is told."""
+    if not isinstance(error, errors.DomainError):
+        message = f"Something went wrong on our side; please tell support the call id {call_id}."
+        return _status(StatusCode.INTERNAL, message, [_info("INTERNAL", {"call_id": call_id})])
+    if isinstance(error, errors.NotFound) and not LOOKS_LIKE_AN_ID.fullmatch(error.metadata["resource_name"]):
+        # What was sent as an id may be anything, a person's name too.
+        error = errors.NotFound(error.metadata["resource_type"], "")
+    return _status(code_of(error), str(error), [_info(error.reason, error.metadata), *_more(error)])
+
+
+def _more(error: errors.DomainError) -> list[Message]:
+    match error:
+        case errors.InvalidFields():
+            return [_bad_request((v.field, v.rule) for v in error.violations)]
+        case errors.InvalidPageToken():
+            return [_bad_request([("page_token", "must be one that this method gave, with the same filters")])]
+        case errors.NotFound():
+            return [details.ResourceInfo(**error.metadata)]
+        case errors.Retryable():
+            retry = details.RetryInfo()
+            retry.retry_delay.FromNanoseconds(int(error.retry_seconds * 1e9))
+            return [retry]
+    return []
+
+
+def _bad_request(violations: Iterable[tuple[str, str]]) -> Message:
+    violation = details.BadRequest.FieldViolation
+    bad: Message = details.BadRequest(field_violations=[violation(field=f, description=r) for f, r in violations])
+    return bad
+
+
+def _info(reason: str, metadata: dict[str, str]) -> Message:
+    info: Message = details.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
+    return info
+
+
+def _status(code: StatusCode, message: str, parts: list[Message]) -> Status:
+    status = Status(code=code.value[0], message=message)
+    for part in parts:
+        packed = Any()
+        packed.Pack(part)
+        status.details.append(packed)
+    return status

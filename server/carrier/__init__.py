@@ -1,0 +1,1 @@
+"""Carriers: who issues the policies."""

@@ -1,0 +1,108 @@
+"""The command `optin`."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+import uvloop
+from pydantic import ValidationError
+
+from server import __version__, logs
+from server.api.server import PortTaken
+from server.app import running
+from server.config import Environment, LogFormat, LogLevel, Settings
+from server.domain.errors import StorageUnavailable
+from server.storage import schema
+from server.storage.sqlite import FileInUse
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Flag = typer.Option(show_default=False)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, Flag] = None,
+    port: Annotated[int | None, Flag] = None,
+    database_url: Annotated[str | None, Flag] = None,
+    environment: Annotated[Environment | None, Flag] = None,
+    withhold_premium: Annotated[bool | None, Flag] = None,
+    session_ttl: Annotated[str | None, Flag] = None,
+    request_id_ttl: Annotated[str | None, Flag] = None,
+    log_format: Annotated[LogFormat | None, Flag] = None,
+    log_level: Annotated[LogLevel | None, Flag] = None,
+    group_commit_max: Annotated[int | None, Flag] = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT."""
+    settings = _settings(locals())
+    on_terminal = sys.stdout.isatty() if settings.log_format is None else settings.log_format is LogFormat.CONSOLE
+    logs.configure(console=on_terminal, level=settings.log_level)
+    _run_or_explain(_serve(settings), settings)
+
+
+@app.command()
+def migrate(database_url: Annotated[str | None, Flag] = None) -> None:
+    """Bring the database to this version's schema."""
+    settings = _settings(locals())
+    _run_or_explain(schema.migrate(settings.url), settings)
+    print(f"{_masked(settings)} has the schema of version {__version__}.")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    async with running(settings) as server:
+        print(f"optin {__version__} listens on {settings.host}:{server.port}")
+        print(f"  database     {_masked(settings)}")
+        print(f"  environment  {settings.environment}")
+        print(f"  try          grpcurl -plaintext {settings.host}:{server.port} list", flush=True)
+        await stop.wait()
+        structlog.get_logger().info("stopping", note="calls in flight are finished first")
+
+
+def _settings(flags: dict[str, Any]) -> Settings:
+    """The flags that were given, over the environment, over the defaults."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        bad = error.errors()[0]
+        name = str(bad["loc"][0])
+        rule = bad["msg"].removeprefix("Value error, ")
+        _fail(f"--{name.replace('_', '-')} (OPTIN_{name.upper()}): {rule}.")
+
+
+def _run_or_explain(main: Coroutine[None, None, None], settings: Settings) -> None:
+    """Runs it, or says in one sentence what to do, with exit code 1."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main)
+    except PortTaken as error:
+        _fail(f"{error} is taken by another process; stop it, or choose another port with --port.")
+    except FileInUse as error:
+        _fail(f"Another server uses {error}; stop it, or choose another file with --database-url.")
+    except schema.SchemaTooNew:
+        _fail(f"{_masked(settings)} has a newer schema than version {__version__}; install the newer version.")
+    except schema.SchemaTooOld:
+        _fail(f"{_masked(settings)} does not have this version's schema; run `optin migrate` first.")
+    except StorageUnavailable:
+        _fail(f"{_masked(settings)} cannot be reached; check that it runs and that OPTIN_DATABASE_URL is right.")
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def _masked(settings: Settings) -> str:
+    return settings.url.render_as_string(hide_password=True)

@@ -1,0 +1,73 @@
+"""The settings (spec 11): environment variables with the prefix OPTIN_, each also a flag of `optin serve`."""
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "": "seconds"}
+DRIVERS = ("sqlite", "sqlite+aiosqlite", "postgresql+asyncpg")
+
+
+class Environment(StrEnum):
+    SANDBOX = "sandbox"
+    PRODUCTION = "production"
+
+
+class LogFormat(StrEnum):
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"([0-9]{1,9})([dhms]?)", str(value).strip())
+    if not match or int(match[1]) == 0:
+        raise ValueError("must be like 30d, 24h, 15m or a number of seconds, and more than nothing")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="OPTIN_", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(50051, ge=0, le=65535)
+    database_url: str = "sqlite+aiosqlite:///data/optin.db"
+    environment: Environment = Environment.SANDBOX
+    withhold_premium: bool = True
+    session_ttl: Duration = timedelta(days=30)
+    request_id_ttl: Duration = timedelta(hours=24)
+    log_format: LogFormat | None = None  # console on a terminal, else json
+    log_level: LogLevel = LogLevel.INFO
+    group_commit_max: int = Field(64, ge=1, le=1000)
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_driver(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            url = None
+        if url is None or url.drivername not in DRIVERS or not url.database:
+            raise ValueError("must be sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST/DATABASE")
+        return value
+
+    @property
+    def url(self) -> URL:
+        return make_url(self.database_url)

@@ -1,0 +1,140 @@
+"""What can go wrong, in the domain's terms. The API turns each class into a status, by one table.
+
+    DomainError
+    ├── InvalidFields          bad fields, all of them at once
+    ├── InvalidPageToken
+    ├── NotFound               a reference to nothing
+    ├── AlreadyExists
+    │   ├── DuplicateEmail
+    │   └── RequestIdReused
+    ├── FailedPrecondition
+    │   ├── PremiumWithholdingRequired, WorkStateNotOffered
+    │   ├── ApplicationStepOutOfOrder, ApplicationAlreadyComplete
+    │   ├── ApplicationClosed, ApplicationNotInReview
+    │   └── PolicyNotActive
+    └── Retryable              the same request may succeed later
+        ├── StorageUnavailable
+        ├── ConcurrentUpdate
+        └── Overloaded
+
+`reason` is the `ErrorReason` on the wire (spec 9). `message` is a template over `metadata`, so that a
+machine finds every variable part of it there; neither may hold personal values.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One bad field: its path as in the proto, and the rule that it breaks."""
+
+    field: str
+    rule: str
+
+
+class DomainError(Exception):
+    reason: ClassVar[str]
+    message: ClassVar[str]
+
+    def __init__(self, **metadata: str) -> None:
+        super().__init__(self.message.format(**metadata))
+        self.metadata = metadata
+
+
+class InvalidFields(DomainError):
+    reason = "INVALID_FIELD"
+    message = "These fields are not valid: {fields}. The details give the rule that each one breaks."
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(fields=", ".join(dict.fromkeys(v.field for v in violations)))
+        self.violations = tuple(violations)
+
+
+class InvalidPageToken(DomainError):
+    reason = "INVALID_PAGE_TOKEN"
+    message = "page_token was not made by this method with these filters; start again without one."
+
+
+class NotFound(DomainError):
+    reason = "RESOURCE_NOT_FOUND"
+    message = "No {resource_type} has the id {resource_name}."
+
+    def __init__(self, resource_type: str, resource_name: str) -> None:
+        super().__init__(resource_type=resource_type, resource_name=resource_name)
+
+
+class AlreadyExists(DomainError):
+    """What the request would create is there already."""
+
+
+class DuplicateEmail(AlreadyExists):
+    reason = "DUPLICATE_EMAIL"
+    message = "Another contractor of this platform has this email: {contractor}."
+
+
+class RequestIdReused(AlreadyExists):
+    reason = "REQUEST_ID_REUSED"
+    message = "request_id {request_id} was used for another request; make a new one for each request."
+
+
+class FailedPrecondition(DomainError):
+    """The request is well formed, but not in this state."""
+
+
+class PremiumWithholdingRequired(FailedPrecondition):
+    reason = "PREMIUM_WITHHOLDING_REQUIRED"
+    message = "A general opt-in needs premium withholding; set withhold_premium on contractor {contractor}."
+
+
+class WorkStateNotOffered(FailedPrecondition):
+    reason = "WORK_STATE_NOT_OFFERED"
+    message = "Workers' compensation in {work_state} is sold by the state fund only."
+
+
+class ApplicationStepOutOfOrder(FailedPrecondition):
+    reason = "APPLICATION_STEP_OUT_OF_ORDER"
+    message = "{step} cannot be taken yet; the step that is due is {due}."
+
+
+class ApplicationAlreadyComplete(FailedPrecondition):
+    reason = "APPLICATION_ALREADY_COMPLETE"
+    message = "Application session {application_session} is complete."
+
+
+class ApplicationClosed(FailedPrecondition):
+    reason = "APPLICATION_CLOSED"
+    message = "Application session {application_session} takes no changes: it is {status}."
+
+
+class ApplicationNotInReview(FailedPrecondition):
+    reason = "APPLICATION_NOT_IN_REVIEW"
+    message = "Application session {application_session} is not in review: it is {status}."
+
+
+class PolicyNotActive(FailedPrecondition):
+    reason = "POLICY_NOT_ACTIVE"
+    message = "Policy {policy} cannot be cancelled: it is {status}."
+
+
+class Retryable(DomainError):
+    """Nothing was written; the same request, with the same request_id, may succeed after `retry_seconds`."""
+
+    retry_seconds: ClassVar[float] = 1.0
+
+
+class StorageUnavailable(Retryable):
+    reason = "STORAGE_UNAVAILABLE"
+    message = "The database cannot be reached at the moment."
+
+
+class ConcurrentUpdate(Retryable):
+    reason = "CONCURRENT_UPDATE"
+    message = "Other requests were changing the same records; please send it again."
+    retry_seconds = 0.1
+
+
+class Overloaded(Retryable):
+    reason = "OVERLOADED"
+    message = "The server has more work than it can take: {limit}."

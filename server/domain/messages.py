@@ -1,0 +1,41 @@
+"""One sentence for a person about each binding: derived from the decision, so never stored."""
+
+from server.domain.enums import BindingOutcome, BindingReason, BindingWorkflow
+from server.domain.records import Binding
+
+WHY = {
+    BindingReason.WORKERS_COMP_NOT_REQUESTED: "workers' compensation was not requested",
+    BindingReason.NO_GENERAL_OPT_IN: "the contractor has no general opt-in",
+    BindingReason.OPT_IN_NOT_COMPLETE: "the contractor's general opt-in for this work state is not complete",
+    BindingReason.WORK_STATE_MISMATCH: "the contractor's general opt-in is for another work state",
+    BindingReason.JOB_CATEGORY_NOT_APPROVED: (
+        "the job category is not approved for workers' compensation in this work state"
+    ),
+    BindingReason.PREMIUM_NOT_WITHHELD: "the premium is not withheld",
+    BindingReason.WORK_STATE_NOT_OFFERED: "workers' compensation is not offered in this work state",
+    BindingReason.CARRIER_DECLINED: "the carrier declined",
+    BindingReason.CARRIER_UNAVAILABLE: "the carrier could not be reached or gave no answer in time",
+}
+
+
+def sentence(binding: Binding) -> str:
+    why = _and([WHY[reason] for reason in binding.reasons])
+    match binding.outcome:
+        case BindingOutcome.COVERAGE_BOUND:
+            text = "New coverage was bound from the completed general opt-in"
+        case BindingOutcome.COVERAGE_REUSED if binding.workflow is BindingWorkflow.STANDARD:
+            text = f"Matching coverage was reused without the general opt-in, because {why}"
+        case BindingOutcome.COVERAGE_REUSED:
+            text = "Matching coverage was reused"
+        case BindingOutcome.STANDARD_WORKFLOW:
+            return f"The standard workflow applies, because {why}."
+        case BindingOutcome.BINDING_FAILED:
+            return f"Coverage could not be bound, because {why}; the standard workflow applies."
+        case BindingOutcome.BINDING_PENDING:
+            return "The carrier is being asked to bind coverage."
+    left = [t.name.lower().replace("_comp", "' compensation") for t in binding.standard_workflow_coverage_types]
+    return f"{text}; the standard workflow applies to {_and(left)}." if left else f"{text}."
+
+
+def _and(parts: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

@@ -1,0 +1,208 @@
+"""What the use cases need from outside: storage and carriers implement these.
+
+A unit of work is a synchronous function over a `Unit`: storage runs it in one transaction, on whatever
+thread or connection it likes, and commits when the function returns (`Storage.write`).
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from server.domain.carrier import Answer
+from server.domain.enums import ApplicationSessionStatus, BindingOutcome, CoverageType, PolicyStatus
+from server.domain.records import (
+    ApplicationSession,
+    Approval,
+    Assignment,
+    Contractor,
+    Job,
+    JobCategory,
+    Policy,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A keyset page, newest first: at most `size` rows whose ids come before `before` (empty: from the start)."""
+
+    size: int
+    before: str = ""
+
+
+class Contractors(Protocol):
+    def lock(self, ids: Iterable[str]) -> frozenset[str]:
+        """Locks the contractors until the unit ends; returns the ids that another unit keeps locked."""
+
+    def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Contractor]:
+        """Deleted ones too."""
+
+    def page(self, platform: str, page: Page, *, email: str = "") -> Sequence[Contractor]:
+        """Live ones only."""
+
+    def insert(self, contractor: Contractor) -> None:
+        """Raises DuplicateEmail."""
+
+    def update(self, contractor: Contractor) -> None:
+        """Raises DuplicateEmail. A contractor with a delete_time gives its email free."""
+
+
+class Jobs(Protocol):
+    def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Job]: ...
+
+    def page(self, platform: str, page: Page, *, category_code: str = "") -> Sequence[Job]: ...
+
+    def insert(self, job: Job) -> None: ...
+
+    def update(self, job: Job) -> None: ...
+
+
+class JobCategories(Protocol):
+    def find(self, platform: str, codes: Collection[str]) -> Mapping[str, JobCategory]: ...
+
+    def page(self, platform: str, page: Page) -> Sequence[JobCategory]: ...
+
+    def insert(self, category: JobCategory) -> None: ...
+
+    def approve(self, category: JobCategory, approvals: Sequence[Approval]) -> None:
+        """Inserts the approvals, or replaces those for the same coverage type and state."""
+
+    def revoke(self, category: JobCategory, coverage_type: CoverageType, states: Collection[str]) -> None: ...
+
+
+class ApplicationSessions(Protocol):
+    def find(self, platform: str, ids: Collection[str]) -> Mapping[str, ApplicationSession]: ...
+
+    def opt_ins(self, platform: str, contractors: Collection[str]) -> Mapping[str, Sequence[ApplicationSession]]:
+        """All general opt-ins of each contractor, of every state and status."""
+
+    def live(self, platform: str, contractor: str) -> Sequence[ApplicationSession]:
+        """Those that are stored as open or in review."""
+
+    def page(
+        self,
+        platform: str,
+        page: Page,
+        *,
+        now: datetime,
+        contractor: str = "",
+        is_general_opt_in: bool | None = None,
+        work_state: str = "",
+        status: ApplicationSessionStatus | None = None,
+    ) -> Sequence[ApplicationSession]: ...
+
+    def insert(self, session: ApplicationSession) -> None: ...
+
+    def update(self, session: ApplicationSession) -> None: ...
+
+
+class Policies(Protocol):
+    def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Policy]: ...
+
+    def live(self, platform: str, contractors: Collection[str]) -> Mapping[str, Sequence[Policy]]:
+        """Those of each contractor that are neither cancelled nor failed."""
+
+    def last_numbers(self, platform: str, contractors: Collection[str]) -> Mapping[str, int]:
+        """The highest policy number of each contractor that has any."""
+
+    def page(
+        self, platform: str, page: Page, *, now: datetime, contractor: str = "", status: PolicyStatus | None = None
+    ) -> Sequence[Policy]: ...
+
+    def insert(self, policies: Sequence[Policy]) -> None: ...
+
+    def update(self, policies: Sequence[Policy]) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecisionRecord:
+    """One decision about an assignment, as it is kept: never changed, only followed by another (spec 6)."""
+
+    assignment: Assignment  # with the binding that was decided
+    number: int  # 1, 2, 3 ... for each assignment
+    decide_time: datetime
+    trigger: str  # what called for it
+    facts: Mapping[str, object]  # what it rested on
+
+
+class Assignments(Protocol):
+    def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Assignment]: ...
+
+    def page(
+        self,
+        platform: str,
+        page: Page,
+        *,
+        contractor: str = "",
+        job: str = "",
+        outcome: BindingOutcome | None = None,
+    ) -> Sequence[Assignment]: ...
+
+    def insert(self, decisions: Sequence[DecisionRecord]) -> None:
+        """Inserts the assignments, each with its first decision."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredRequest:
+    platform: str
+    request_id: str
+    digest: bytes  # SHA-256 of the method's full name and the request
+    response: bytes
+    create_time: datetime
+
+
+class Requests(Protocol):
+    def find(self, platform: str, request_ids: Collection[str]) -> Mapping[str, StoredRequest]: ...
+
+    def insert(self, requests: Sequence[StoredRequest]) -> None: ...
+
+
+class Unit(Protocol):
+    """One transaction, or one reader's view of the database."""
+
+    @property
+    def contractors(self) -> Contractors: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def categories(self) -> JobCategories: ...
+    @property
+    def sessions(self) -> ApplicationSessions: ...
+    @property
+    def policies(self) -> Policies: ...
+    @property
+    def assignments(self) -> Assignments: ...
+    @property
+    def requests(self) -> Requests: ...
+
+    def savepoint(self) -> AbstractContextManager[object]:
+        """What is written inside is undone when the block raises; the unit goes on."""
+
+
+class Conflict(Exception):
+    """Another unit got there first: this one was rolled back, and running it again may succeed."""
+
+
+class Storage(Protocol):
+    async def read(self, work: Callable[[Unit], T]) -> T:
+        """Raises StorageUnavailable."""
+
+    async def write(self, work: Callable[[Unit], T]) -> T:
+        """Runs the unit and returns when it is on disk; whatever is raised, nothing was written.
+
+        Raises Conflict, StorageUnavailable (then what was written may be unknown), or what `work` raised.
+        """
+
+    async def ping(self) -> None:
+        """Raises StorageUnavailable."""
+
+
+class Carrier(Protocol):
+    def issue(self, policy: Policy) -> Answer:
+        """Issues the policy inside the unit that inserts it: for carriers that need no one outside."""
+
+
+Clock = Callable[[], datetime]

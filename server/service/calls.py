@@ -1,0 +1,55 @@
+"""How a call reaches its use case: as a read, as a change, or as one of a set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from server.domain.decision import AssignmentRequest
+from server.domain.ports import Clock, Storage, Unit
+from server.service.assignments import CreateAssignments, Creation
+from server.service.context import Context
+from server.service.once import Reply, RequestKey, once
+from server.service.writer import Writer
+
+T = TypeVar("T")
+
+DEFAULT_PLATFORM = "pf_default"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """What the operator has settled for the default platform."""
+
+    withholds_premium: bool
+    session_ttl: timedelta
+    past_starts_allowed: bool  # assignments may start before today: sandbox only (spec 10)
+
+
+class Calls:
+    def __init__(
+        self, storage: Storage, writer: Writer, create_assignments: CreateAssignments, clock: Clock, terms: Terms
+    ) -> None:
+        self._storage = storage
+        self._writer = writer
+        self._create_assignments = create_assignments
+        self._clock = clock
+        self.terms = terms
+
+    def context(self) -> Context:
+        return Context(
+            platform=DEFAULT_PLATFORM,
+            now=self._clock(),
+            withholds_premium=self.terms.withholds_premium,
+            session_ttl=self.terms.session_ttl,
+        )
+
+    async def read(self, work: Callable[[Unit], T]) -> T:
+        return await self._storage.read(work)
+
+    async def change(self, ctx: Context, key: RequestKey | None, work: Callable[[Unit], bytes]) -> Reply:
+        return await self._writer.run(lambda unit: once(unit, key, ctx.now, lambda: work(unit)))
+
+    async def create_assignment(self, ctx: Context, key: RequestKey | None, request: AssignmentRequest) -> Reply:
+        creation = Creation(ctx=ctx, request=request, key=key)
+        return await self._writer.run_in_set(self._create_assignments, creation)

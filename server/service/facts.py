@@ -1,0 +1,53 @@
+"""The facts that decisions rest on, loaded by sets: a few statements, however many calls there are."""
+
+from collections.abc import Iterable
+
+from server.domain.decision import AssignmentRequest, Facts
+from server.domain.errors import NotFound
+from server.domain.ports import Unit
+from server.domain.records import Policy
+from server.service.context import Context
+
+
+class FactsOf:
+    """The facts about some requests of one platform, as they were when loaded and with what was bound since."""
+
+    def __init__(self, unit: Unit, platform: str, requests: Iterable[AssignmentRequest]) -> None:
+        wanted = list(requests)
+        self._unit = unit
+        self._platform = platform
+        self._ids = {request.contractor for request in wanted}
+        self._contractors = unit.contractors.find(platform, self._ids)
+        self._jobs = unit.jobs.find(platform, {request.job for request in wanted})
+        self._categories = unit.categories.find(platform, {job.category_code for job in self._jobs.values()})
+        self._opt_ins = unit.sessions.opt_ins(platform, self._contractors)
+        self._policies = {id_: list(found) for id_, found in unit.policies.live(platform, self._contractors).items()}
+        self._last_numbers: dict[str, int] | None = None
+
+    def about(self, ctx: Context, request: AssignmentRequest) -> Facts:
+        """Raises NotFound, for the contractor or the job."""
+        contractor = self._contractors.get(request.contractor)
+        if contractor is None or contractor.delete_time is not None:
+            raise NotFound("contractor", request.contractor)
+        job = self._jobs.get(request.job)
+        if job is None:
+            raise NotFound("job", request.job)
+        return Facts(
+            contractor=contractor,
+            job=job,
+            category=self._categories[job.category_code],
+            opt_ins=self._opt_ins.get(contractor.id, ()),
+            policies=self._policies.get(contractor.id, ()),
+            platform_withholds=ctx.withholds_premium,
+        )
+
+    def add(self, policy: Policy) -> None:
+        """Later requests see what earlier ones bound."""
+        self._policies.setdefault(policy.contractor, []).append(policy)
+
+    def next_number(self, contractor: str) -> int:
+        """Takes the contractor's next policy number; asked for only when something is bound."""
+        if self._last_numbers is None:
+            self._last_numbers = dict(self._unit.policies.last_numbers(self._platform, self._ids))
+        self._last_numbers[contractor] = self._last_numbers.get(contractor, 0) + 1
+        return self._last_numbers[contractor]

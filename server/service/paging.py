@@ -1,0 +1,49 @@
+"""Lists: keyset pages, newest first, with opaque tokens bound to the filters they were made with (spec 2)."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from server.domain.errors import InvalidPageToken
+from server.domain.ports import Page
+
+T = TypeVar("T")
+
+DEFAULT_SIZE = 50
+LARGEST_SIZE = 200
+DIGEST_BYTES = 9
+
+
+def paged(
+    fetch: Callable[[Page], Sequence[T]],
+    key: Callable[[T], str],
+    *,
+    size: int,
+    token: str,
+    bound_to: Sequence[object],
+) -> tuple[list[T], str]:
+    """A page and the token of the next, empty when this is the last.
+
+    `size`: 0 is the default, more than the largest is the largest. Raises InvalidPageToken.
+    """
+    size = min(size or DEFAULT_SIZE, LARGEST_SIZE)
+    digest = hashlib.sha256(repr(bound_to).encode()).digest()[:DIGEST_BYTES]
+    items = list(fetch(Page(size + 1, _last_key(token, digest))))
+    if len(items) <= size:
+        return items, ""
+    return items[:size], base64.urlsafe_b64encode(digest + key(items[size - 1]).encode()).decode()
+
+
+def _last_key(token: str, digest: bytes) -> str:
+    if not token:
+        return ""
+    try:
+        content = base64.b64decode(token, altchars=b"-_", validate=True)
+        last = content[DIGEST_BYTES:].decode("ascii")
+    except (ValueError, binascii.Error):
+        raise InvalidPageToken from None
+    if content[:DIGEST_BYTES] != digest or not last:
+        raise InvalidPageToken
+    return last

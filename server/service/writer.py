@@ -1,0 +1,152 @@
+"""Group commit: one writer takes all the calls that wait, and runs them as one unit of work.
+
+There is no timer: a batch forms while the one before it commits. A caller that goes away takes its wait with it,
+never the transaction. Calls that can share statements (`run_in_set` with the same function) do; every other change
+runs by itself, in a savepoint. If a unit fails as a whole, its calls are run again one by one, so that one bad call
+never fails its neighbours.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import structlog
+
+from server.domain.errors import ConcurrentUpdate, DomainError, Overloaded, StorageUnavailable
+from server.domain.ports import Conflict, Storage, Unit
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+log = structlog.get_logger()
+
+MAX_TRIES = 3
+PAUSE_SECONDS = 0.02
+
+
+class Locked:
+    """A call's result when another process keeps its contractor locked: it leaves the batch and comes back."""
+
+
+LOCKED = Locked()
+
+SetWork = Callable[[Unit, Sequence[R]], Sequence[T | DomainError | Locked]]
+"""Does some calls of one kind by sets, and gives a result for each, in order."""
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    work: SetWork[Any, Any]
+    request: Any
+    answer: asyncio.Future[Any]
+    tries: int = field(default=0)
+
+
+class Writer:
+    def __init__(self, storage: Storage, *, batch_max: int, queue_max: int) -> None:
+        self._storage = storage
+        self._batch_max = batch_max
+        self._queue_max = queue_max
+        self._queue: deque[_Call] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._loop: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._loop = asyncio.create_task(self._take_batches(), name="group-commit")
+
+    async def close(self) -> None:
+        """Commits what is queued, then stops."""
+        self._closing = True
+        self._arrived.set()
+        if self._loop is not None:
+            await self._loop
+
+    async def run(self, work: Callable[[Unit], T]) -> T:
+        """The work's result once it is on disk. Raises what the work raised, and as `run_in_set`."""
+        return cast("T", await self.run_in_set(each, work))
+
+    async def run_in_set(self, work: SetWork[R, T], request: R) -> T:
+        """Raises DomainErrors: the call's own, ConcurrentUpdate, StorageUnavailable, Overloaded."""
+        if self._closing or len(self._queue) >= self._queue_max:
+            raise Overloaded(limit="calls that wait to be written")
+        call = _Call(work, request, asyncio.get_running_loop().create_future())
+        self._queue.append(call)
+        self._arrived.set()
+        return cast("T", await call.answer)
+
+    async def _take_batches(self) -> None:
+        while self._queue or not self._closing:
+            self._arrived.clear()
+            if not self._queue:
+                await self._arrived.wait()
+            size = min(self._batch_max, len(self._queue))
+            batch = [call for call in (self._queue.popleft() for _ in range(size)) if not call.answer.done()]
+            if batch:
+                await self._commit(batch)
+
+    async def _commit(self, batch: list[_Call]) -> None:
+        try:
+            results = await self._storage.write(lambda unit: run_batch(unit, batch))
+        except StorageUnavailable as error:
+            for call in batch:
+                _settle(call, error)
+        except Exception as error:
+            if len(batch) > 1:
+                for call in batch:
+                    await self._commit([call])
+            else:
+                await self._again(batch[0], error)
+        else:
+            for call, result in zip(batch, results, strict=True):
+                if isinstance(result, Locked):
+                    await self._again(call, Conflict())
+                else:
+                    _settle(call, result)
+
+    async def _again(self, call: _Call, error: Exception) -> None:
+        """Another try, alone and so able to wait for its contractor; a bounded number of times."""
+        call.tries += 1
+        if not isinstance(error, Conflict):
+            _settle(call, error)
+        elif call.tries > MAX_TRIES:
+            _settle(call, ConcurrentUpdate())
+        else:
+            await asyncio.sleep(random.uniform(0, PAUSE_SECONDS) * call.tries)  # noqa: S311
+            await self._commit([call])
+
+
+def each(unit: Unit, works: Sequence[Callable[[Unit], T]]) -> list[T | DomainError]:
+    """Runs changes that share nothing, one after the other."""
+    results: list[T | DomainError] = []
+    for work in works:
+        try:
+            with unit.savepoint():
+                results.append(work(unit))
+        except DomainError as error:
+            results.append(error)
+    return results
+
+
+def run_batch(unit: Unit, batch: Sequence[_Call]) -> list[object]:
+    """Calls of one kind go together, kinds in the order of their first call."""
+    kinds: dict[SetWork[Any, Any], list[int]] = {}
+    for position, call in enumerate(batch):
+        kinds.setdefault(call.work, []).append(position)
+    results: list[object] = [None] * len(batch)
+    for work, positions in kinds.items():
+        for position, result in zip(positions, work(unit, [batch[p].request for p in positions]), strict=True):
+            results[position] = result
+    return results
+
+
+def _settle(call: _Call, result: object) -> None:
+    if call.answer.done():  # the caller went away
+        return
+    if isinstance(result, Exception):
+        call.answer.set_exception(result)
+    else:
+        call.answer.set_result(result)

@@ -1,0 +1,63 @@
+"""Commits whose answer may be lost.
+
+Each unit leaves its name in its writer's row. When a commit raises, the row tells whether it took effect: the unit
+after all succeeded, or nothing of it was written. On PostgreSQL, reading the row `FOR UPDATE` waits for a
+transaction that is still ending on the server.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from sqlalchemy import Connection, exc, select
+from ulid import ULID
+
+from server.domain.errors import StorageUnavailable
+from server.domain.ports import Unit
+from server.storage.failures import translated
+from server.storage.tables import writers
+from server.storage.unit import SqlUnit
+from server.storage.upserts import insert
+
+T = TypeVar("T")
+
+
+class Commits:
+    """The units of one writer, one at a time."""
+
+    def __init__(self) -> None:
+        self._writer = str(ULID())
+
+    def run(self, connect: Callable[[], AbstractContextManager[Connection]], work: Callable[[Unit], T]) -> T:
+        """The unit in one transaction, on a connection of its own. Raises as `ports.Storage.write`."""
+        unit = str(ULID())
+        committing = False
+        with translated():
+            try:
+                with connect() as connection, connection.begin() as transaction:
+                    self.sign(connection, unit)
+                    result = work(SqlUnit(connection))
+                    committing = True
+                    transaction.commit()
+            except (exc.DBAPIError, OSError) as error:
+                if not (committing and self._took_effect(connect, unit, error)):
+                    raise
+            return result
+
+    def sign(self, connection: Connection, unit: str) -> None:
+        """Writes the unit's name into the writer's row, first thing."""
+        statement = insert(connection, writers)
+        statement = statement.on_conflict_do_update(
+            index_elements=["writer"], set_={"unit": statement.excluded["unit"]}
+        )
+        connection.execute(statement, {"writer": self._writer, "unit": unit})
+
+    def _took_effect(
+        self, connect: Callable[[], AbstractContextManager[Connection]], unit: str, why: Exception
+    ) -> bool:
+        last = select(writers.c.unit).where(writers.c.writer == self._writer).with_for_update()
+        try:
+            with connect() as connection, connection.begin():
+                return connection.scalar(last) == unit
+        except (exc.DBAPIError, OSError):
+            raise StorageUnavailable from why

@@ -1,0 +1,92 @@
+"""Contractors, and the emails that are unique among a platform's live ones."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, update
+from sqlalchemy.dialects import postgresql
+
+from server.domain.errors import DuplicateEmail
+from server.domain.ports import Page
+from server.domain.records import Address, Contractor
+from server.storage import rows
+from server.storage.rows import IDS
+from server.storage.tables import contractors, emails
+from server.storage.upserts import insert
+
+FIND = select(contractors).where(contractors.c.platform == bindparam("platform"), contractors.c.id.in_(IDS))
+EXISTING = select(contractors.c.id).where(contractors.c.id.in_(IDS))
+LOCK = EXISTING.order_by(contractors.c.id).with_for_update(key_share=True)
+LOCK_FREE = EXISTING.order_by(contractors.c.id).with_for_update(key_share=True, skip_locked=True)
+
+
+class Contractors:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def lock(self, ids: Iterable[str]) -> frozenset[str]:
+        """In id order. On SQLite the unit itself is the lock.
+
+        Waits (for the connection's lock_timeout) only when none of them is free: a unit that holds some
+        contractors and waits for others could wait in a circle.
+        """
+        wanted = frozenset(ids)
+        if not wanted or self._connection.dialect.name != postgresql.dialect.name:
+            return frozenset()
+        free = self._ids(LOCK_FREE, wanted)
+        if free == wanted:
+            return frozenset()
+        if not free:
+            self._ids(LOCK, wanted)
+            return frozenset()
+        return self._ids(EXISTING, wanted - free)
+
+    def _ids(self, statement: Any, ids: Collection[str]) -> frozenset[str]:
+        return frozenset(row["id"] for row in rows.fetch(self._connection, statement, ids))
+
+    def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Contractor]:
+        found = rows.fetch(self._connection, FIND, ids, platform=platform)
+        return {row["id"]: _record(row) for row in found}
+
+    def page(self, platform: str, page: Page, *, email: str = "") -> list[Contractor]:
+        conditions = [contractors.c.platform == platform, contractors.c.delete_time.is_(None)]
+        if email:
+            held_by = select(emails.c.contractor).where(
+                emails.c.platform == platform, emails.c.email_folded == email.casefold()
+            )
+            conditions.append(contractors.c.id.in_(held_by))
+        return rows.keyset(self._connection, contractors, page, conditions, _record)
+
+    def insert(self, contractor: Contractor) -> None:
+        self._take_email(contractor)
+        self._connection.execute(contractors.insert(), _row(contractor))
+
+    def update(self, contractor: Contractor) -> None:
+        held = emails.c.contractor == contractor.id
+        self._connection.execute(delete(emails).where(emails.c.platform == contractor.platform, held))
+        if contractor.delete_time is None:
+            self._take_email(contractor)
+        self._connection.execute(update(contractors).where(contractors.c.id == contractor.id), _row(contractor))
+
+    def _take_email(self, contractor: Contractor) -> None:
+        key = {"platform": contractor.platform, "email_folded": contractor.email.casefold()}
+        taken = insert(self._connection, emails).on_conflict_do_nothing()
+        if self._connection.execute(taken, key | {"contractor": contractor.id}).rowcount == 1:
+            return
+        holder = select(func.max(emails.c.contractor)).filter_by(**key)
+        raise DuplicateEmail(contractor=self._connection.scalar(holder) or "")
+
+
+def _row(contractor: Contractor) -> dict[str, Any]:
+    return rows.values_of(contractor) | {
+        "email_folded": contractor.email.casefold(),
+        "address": rows.values_of(contractor.address),
+        "metadata": dict(contractor.metadata),
+    }
+
+
+def _record(row: RowMapping) -> Contractor:
+    values = dict(row)
+    del values["email_folded"]
+    values["address"] = Address(**row["address"])
+    return Contractor(**values)

@@ -1,0 +1,112 @@
+"""Jobs, job categories and their approvals."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, delete, select, update
+
+from server.domain.enums import CoverageType
+from server.domain.ports import Page
+from server.domain.records import Address, Approval, Job, JobCategory
+from server.storage import rows
+from server.storage.rows import IDS
+from server.storage.tables import job_categories, job_category_approvals, jobs
+from server.storage.upserts import insert
+
+approvals = job_category_approvals
+
+FIND_JOBS = select(jobs).where(jobs.c.platform == bindparam("platform"), jobs.c.id.in_(IDS))
+FIND_CATEGORIES = select(job_categories).where(
+    job_categories.c.platform == bindparam("platform"), job_categories.c.code.in_(IDS)
+)
+APPROVALS = (
+    select(approvals).where(approvals.c.category_code.in_(IDS)).order_by(approvals.c.coverage_type, approvals.c.state)
+)
+
+
+class Jobs:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Job]:
+        return {row["id"]: _job(row) for row in rows.fetch(self._connection, FIND_JOBS, ids, platform=platform)}
+
+    def page(self, platform: str, page: Page, *, category_code: str = "") -> list[Job]:
+        conditions = [jobs.c.platform == platform]
+        if category_code:
+            conditions.append(jobs.c.category_code == category_code)
+        return rows.keyset(self._connection, jobs, page, conditions, _job)
+
+    def insert(self, job: Job) -> None:
+        self._connection.execute(jobs.insert(), _job_row(job))
+
+    def update(self, job: Job) -> None:
+        self._connection.execute(update(jobs).where(jobs.c.id == job.id), _job_row(job))
+
+
+class JobCategories:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, platform: str, codes: Collection[str]) -> Mapping[str, JobCategory]:
+        found = rows.fetch(self._connection, FIND_CATEGORIES, codes, platform=platform)
+        return {c.code: c for c in self._with_approvals([_category(row) for row in found])}
+
+    def page(self, platform: str, page: Page) -> list[JobCategory]:
+        conditions = [job_categories.c.platform == platform]
+        return self._with_approvals(
+            rows.keyset(self._connection, job_categories, page, conditions, _category, key="code")
+        )
+
+    def insert(self, category: JobCategory) -> None:
+        row = rows.values_of(category)
+        del row["approvals"]
+        self._connection.execute(job_categories.insert(), row)
+
+    def approve(self, category: JobCategory, added: Sequence[Approval]) -> None:
+        statement = insert(self._connection, approvals)
+        statement = statement.on_conflict_do_update(
+            index_elements=["category_code", "coverage_type", "state"],
+            set_={name: statement.excluded[name] for name in ("net_rate", "approve_time")},
+        )
+        owner = {"platform": category.platform, "category_code": category.code}
+        self._connection.execute(statement, [rows.values_of(approval) | owner for approval in added])
+
+    def revoke(self, category: JobCategory, coverage_type: CoverageType, states: Collection[str]) -> None:
+        self._connection.execute(
+            delete(approvals).where(
+                approvals.c.category_code == category.code,
+                approvals.c.coverage_type == coverage_type,
+                approvals.c.state.in_(states),
+            )
+        )
+
+    def _with_approvals(self, categories: list[JobCategory]) -> list[JobCategory]:
+        found: dict[str, list[Approval]] = {category.code: [] for category in categories}
+        for row in rows.fetch(self._connection, APPROVALS, found):
+            found[row["category_code"]].append(_approval(row))
+        return [replace(category, approvals=tuple(found[category.code])) for category in categories]
+
+
+def _job_row(job: Job) -> dict[str, Any]:
+    return rows.values_of(job) | {"address": job.address and rows.values_of(job.address)}
+
+
+def _job(row: RowMapping) -> Job:
+    values = dict(row)
+    values["address"] = row["address"] and Address(**row["address"])
+    return Job(**values)
+
+
+def _category(row: RowMapping) -> JobCategory:
+    return JobCategory(**row)
+
+
+def _approval(row: RowMapping) -> Approval:
+    return Approval(
+        coverage_type=row["coverage_type"],
+        state=row["state"],
+        net_rate=row["net_rate"],
+        approve_time=row["approve_time"],
+    )

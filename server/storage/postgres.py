@@ -1,0 +1,74 @@
+"""PostgreSQL through asyncpg: any number of server processes over one database."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import URL, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
+
+from server.domain.ports import Unit
+from server.storage.commits import Commits
+from server.storage.failures import translated
+from server.storage.unit import SqlUnit
+
+T = TypeVar("T")
+
+READERS = 8
+POOL_WAIT_SECONDS = 2.0
+CONNECT_SECONDS = 3.0
+SERVER_SETTINGS = {
+    # No wait is without a limit. Milliseconds.
+    "lock_timeout": "250",
+    "statement_timeout": "15000",
+    "idle_in_transaction_session_timeout": "30000",
+    "application_name": "optin",
+    "timezone": "UTC",
+    "jit": "off",  # compiling takes longer than any of our statements
+}
+
+
+class PostgresStorage:
+    """Implements `ports.Storage`.
+
+    Units are the same synchronous functions as on SQLite: `greenlet_spawn` (what SQLAlchemy's own `run_sync` is
+    made of) lets them await the driver from inside.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._writer = async_engine(url, size=2)
+        # Each statement has a view of its own anyway: a transaction around a read would cost two round trips.
+        self._reader = async_engine(url, size=READERS, isolation_level="AUTOCOMMIT")
+        self._commits = Commits()
+
+    async def read(self, work: Callable[[Unit], T]) -> T:
+        return await greenlet_spawn(self._read, work)
+
+    async def write(self, work: Callable[[Unit], T]) -> T:
+        return await greenlet_spawn(self._commits.run, self._writer.sync_engine.connect, work)
+
+    async def ping(self) -> None:
+        await greenlet_spawn(self._ping)
+
+    async def close(self) -> None:
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+    def _read(self, work: Callable[[Unit], T]) -> T:
+        with translated(), self._reader.sync_engine.connect() as connection:
+            return work(SqlUnit(connection))
+
+    def _ping(self) -> None:
+        with translated(), self._reader.sync_engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+
+def async_engine(url: URL, *, size: int = 1, isolation_level: str = "READ COMMITTED") -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        isolation_level=isolation_level,
+        connect_args={"timeout": CONNECT_SECONDS, "server_settings": SERVER_SETTINGS},
+    )

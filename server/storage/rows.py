@@ -1,0 +1,60 @@
+"""What every repository does with statements and rows."""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import BindParameter, ColumnElement, Connection, RowMapping, Select, Table, bindparam, select
+
+from server.domain.ports import Page
+
+T = TypeVar("T")
+
+IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+
+
+def padded(ids: Iterable[str]) -> list[str]:
+    """The ids, repeated up to a power of two, so that only a few lengths of IN are ever prepared."""
+    items = sorted(ids)
+    return items + items[-1:] * ((1 << (len(items) - 1).bit_length()) - len(items)) if items else items
+
+
+def fetch(connection: Connection, statement: Select[Any], ids: Collection[str], **values: Any) -> Sequence[RowMapping]:
+    """The rows of a statement over IDS; asks nothing when there are none."""
+    if not ids:
+        return ()
+    return connection.execute(statement, {"ids": padded(ids), **values}).mappings().all()
+
+
+def keyset(
+    connection: Connection,
+    table: Table,
+    page: Page,
+    conditions: Iterable[ColumnElement[bool]],
+    record: Callable[[RowMapping], T],
+    *,
+    key: str = "id",
+    source: Select[Any] | None = None,
+) -> list[T]:
+    """A page of records, newest first: ids are ordered by time, so the id is the key."""
+    statement = (select(table) if source is None else source).where(*conditions)
+    if page.before:
+        statement = statement.where(table.c[key] < page.before)
+    statement = statement.order_by(table.c[key].desc()).limit(page.size)
+    return [record(row) for row in connection.execute(statement).mappings()]
+
+
+def values_of(record: object) -> dict[str, Any]:
+    """A record's fields by name, one level deep: a row, where names and columns are the same."""
+    return {f.name: getattr(record, f.name) for f in fields(record)}  # type: ignore[arg-type]
+
+
+def to_json(value: object) -> Any:
+    """Plain JSON values of a nested record; times become ISO 8601."""
+    return json.loads(json.dumps(value, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else values_of(value)

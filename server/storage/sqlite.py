@@ -1,0 +1,125 @@
+"""The embedded database: one writer connection in a thread of its own, a few readers in others.
+
+Facts behind the settings are in the README, "Decisions". No async driver: a unit is one hop to a thread, where
+each statement then costs tens of microseconds instead of a hop of its own.
+"""
+
+import asyncio
+import fcntl
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.pool import QueuePool
+
+from server.domain.errors import StorageUnavailable
+from server.domain.ports import Unit
+from server.storage.commits import Commits
+from server.storage.failures import translated
+from server.storage.unit import SqlUnit
+
+T = TypeVar("T")
+
+READERS = 4
+BUSY_SECONDS = 5.0  # for `optin` commands that write beside the server
+
+
+class FileInUse(Exception):
+    """Another server process holds the file."""
+
+
+class SqliteStorage:
+    """Implements `ports.Storage` over one file."""
+
+    def __init__(self, url: URL) -> None:
+        self.path = Path(url.database or "")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock_file: IO[str] | None = None
+        self._writer = writer_engine(self.path)
+        self._reader = reader_engine(self.path)
+        self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
+        self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._commits = Commits()
+
+    def hold(self) -> None:
+        """Keeps other servers off the file until `close`. Raises FileInUse. The kernel lets go at any exit."""
+        lock_file = self.path.with_name(self.path.name + ".lock").open("w")
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock_file.close()
+            raise FileInUse(str(self.path)) from error
+        self._lock_file = lock_file
+
+    async def read(self, work: Callable[[Unit], T]) -> T:
+        return await _in_thread(self._reader_threads, self._read, work)
+
+    async def write(self, work: Callable[[Unit], T]) -> T:
+        return await _in_thread(self._writer_thread, self._write, work)
+
+    async def ping(self) -> None:
+        await _in_thread(self._reader_threads, self._ping)
+
+    async def close(self) -> None:
+        """The writer goes last: whoever closes last checkpoints."""
+        self._reader_threads.shutdown()
+        self._reader.dispose()
+        self._writer_thread.shutdown()
+        self._writer.dispose()
+        if self._lock_file is not None:
+            self._lock_file.close()
+
+    def _read(self, work: Callable[[Unit], T]) -> T:
+        with translated(), self._reader.connect() as connection:
+            return work(SqlUnit(connection))
+
+    def _ping(self) -> None:
+        with translated(), self._reader.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def _write(self, work: Callable[[Unit], T]) -> T:
+        return self._commits.run(self._writer.connect, work)
+
+
+async def _in_thread(threads: ThreadPoolExecutor, call: Callable[..., T], *args: object) -> T:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(threads, call, *args)
+    except RuntimeError as error:
+        if "shutdown" in str(error):
+            raise StorageUnavailable from error
+        raise
+
+
+def writer_engine(path: Path) -> Engine:
+    return _engine(path, "BEGIN IMMEDIATE", ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"), 1)
+
+
+def reader_engine(path: Path) -> Engine:
+    # Only the writer may checkpoint: SQLite before 3.51.3 has a race between two connections that do.
+    return _engine(path, "BEGIN", ("query_only = ON", "wal_autocheckpoint = 0"), READERS)
+
+
+def _engine(path: Path, begin: str, pragmas: tuple[str, ...], size: int) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "cached_statements": 256},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # the driver must not begin by itself: see `start`
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        # A plain BEGIN takes the write lock only at the first write, and then may fail at once.
+        connection.exec_driver_sql(begin)
+
+    return engine

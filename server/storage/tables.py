@@ -1,0 +1,220 @@
+"""The tables. Migrations build the same schema, and a test compares the two.
+
+Every table has its platform. Every contractor-scoped table leads its primary, unique and foreign keys with the
+contractor, so that one PostgreSQL can become a sharded one; `(platform, id)` finds a row by id and orders lists.
+Uniqueness across contractors lives in tables keyed by what is unique: `requests` and `emails`.
+"""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from server.domain import enums
+from server.storage.types import Enum, EnumTuple, TextTuple, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+contractors = Table(
+    "contractors",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("platform", String, nullable=False),
+    Column("first_name", String, nullable=False),
+    Column("middle_name", String, nullable=False),
+    Column("last_name", String, nullable=False),
+    Column("email", String, nullable=False),
+    Column("email_folded", String, nullable=False),
+    Column("phone", String, nullable=False),
+    Column("company_name", String, nullable=False),
+    Column("address", JSON, nullable=False),
+    Column("withhold_premium", Boolean),
+    Column("metadata", JSON, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+    Column("delete_time", UtcDateTime),
+    Index(None, "platform", "id"),
+)
+
+emails = Table(
+    "emails",
+    metadata,
+    Column("platform", String),
+    Column("email_folded", String),
+    Column("contractor", String, nullable=False),
+    PrimaryKeyConstraint("platform", "email_folded"),
+)
+
+job_categories = Table(
+    "job_categories",
+    metadata,
+    Column("code", String, primary_key=True),
+    Column("platform", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Index(None, "platform", "code"),
+)
+
+job_category_approvals = Table(
+    "job_category_approvals",
+    metadata,
+    Column("platform", String, nullable=False),
+    Column("category_code", String, ForeignKey("job_categories.code")),
+    Column("coverage_type", Enum(enums.CoverageType)),
+    Column("state", String),  # empty: every state
+    Column("net_rate", Integer, nullable=False),
+    Column("approve_time", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("category_code", "coverage_type", "state"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("platform", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("category_code", String, ForeignKey("job_categories.code"), nullable=False),
+    Column("address", JSON(none_as_null=True)),
+    Column("withhold_premium", Boolean),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+    Index(None, "platform", "id"),
+    Index(None, "platform", "category_code", "id"),
+)
+
+application_sessions = Table(
+    "application_sessions",
+    metadata,
+    Column("contractor", String, ForeignKey("contractors.id")),
+    Column("id", String),
+    Column("platform", String, nullable=False),
+    Column("is_general_opt_in", Boolean, nullable=False),
+    Column("work_state", String, nullable=False),
+    Column("quote", String, nullable=False),
+    Column("success_url", String, nullable=False),
+    Column("cancel_url", String, nullable=False),
+    Column("form_version", String, nullable=False),
+    Column("status", Enum(enums.ApplicationSessionStatus), nullable=False),
+    Column("step", Enum(enums.ApplicationStep), nullable=False),
+    Column("reasons", EnumTuple(enums.UnderwritingReason), nullable=False),
+    Column("answers", JSON, nullable=False),
+    Column("signatures", JSON, nullable=False),
+    Column("review_note", String, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("expire_time", UtcDateTime, nullable=False),
+    Column("complete_time", UtcDateTime),
+    PrimaryKeyConstraint("contractor", "id"),
+    Index(None, "platform", "id"),
+    Index(None, "platform", "status", "id"),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("contractor", String, ForeignKey("contractors.id")),
+    Column("id", String),
+    Column("platform", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("coverage_types", EnumTuple(enums.CoverageType), nullable=False),
+    Column("work_state", String, nullable=False),
+    Column("residence_state", String, nullable=False),
+    Column("category_code", String, nullable=False),
+    Column("effective_time", UtcDateTime, nullable=False),
+    Column("expire_time", UtcDateTime, nullable=False),
+    Column("status", Enum(enums.PolicyStatus), nullable=False),
+    Column("origin", Enum(enums.PolicyOrigin), nullable=False),
+    Column("application_session", String, nullable=False),
+    Column("quote", String, nullable=False),
+    Column("net_rate", Integer, nullable=False),
+    Column("carrier_policy_number", String, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("cancel_time", UtcDateTime),
+    Column("cancel_reason", String, nullable=False),
+    PrimaryKeyConstraint("contractor", "id"),
+    # Two binders that saw the same state cannot both insert (spec 7).
+    UniqueConstraint("platform", "contractor", "number"),
+    Index(None, "platform", "id"),
+    Index(None, "platform", "status", "id"),
+)
+
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("contractor", String, ForeignKey("contractors.id")),
+    Column("id", String),
+    Column("platform", String, nullable=False),
+    Column("job", String, ForeignKey("jobs.id"), nullable=False),
+    Column("coverage_types", EnumTuple(enums.CoverageType), nullable=False),
+    Column("effective_time", UtcDateTime, nullable=False),
+    Column("end_time", UtcDateTime, nullable=False),
+    Column("work_state", String, nullable=False),
+    Column("category_code", String, nullable=False),
+    Column("status", Enum(enums.AssignmentStatus), nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("decision", Integer, nullable=False),  # the number of the last one
+    Column("outcome", Enum(enums.BindingOutcome), nullable=False),  # of the last decision: for the filter's index
+    PrimaryKeyConstraint("contractor", "id"),
+    Index(None, "platform", "id"),
+    Index(None, "platform", "job", "id"),
+    Index(None, "platform", "outcome", "id"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("contractor", String),
+    Column("assignment", String),
+    Column("number", Integer),
+    Column("platform", String, nullable=False),
+    Column("decide_time", UtcDateTime, nullable=False),
+    Column("trigger", String, nullable=False),
+    Column("outcome", Enum(enums.BindingOutcome), nullable=False),
+    Column("workflow", Enum(enums.BindingWorkflow), nullable=False),
+    Column("policies", TextTuple, nullable=False),
+    Column("application_session", String, nullable=False),
+    Column("reasons", EnumTuple(enums.BindingReason), nullable=False),
+    Column("net_rate", Integer, nullable=False),
+    Column("standard_workflow_coverage_types", EnumTuple(enums.CoverageType), nullable=False),
+    Column("facts", JSON, nullable=False),
+    PrimaryKeyConstraint("contractor", "assignment", "number"),
+    ForeignKeyConstraint(["contractor", "assignment"], ["assignments.contractor", "assignments.id"]),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("platform", String),
+    Column("request_id", String),
+    Column("digest", LargeBinary, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("platform", "request_id"),
+    Index(None, "create_time"),
+)
+
+writers = Table(
+    "writers",
+    metadata,
+    # The last unit that each writer committed: tells what became of a commit whose answer was lost.
+    Column("writer", String, primary_key=True),
+    Column("unit", String, nullable=False),
+)

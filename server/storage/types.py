@@ -1,0 +1,75 @@
+"""Column types: how a value that SQL does not have is kept."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, SmallInteger, String
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time. SQLite gives times back naive, so the zone is put on again here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.utcoffset() is None:
+            raise ValueError("a time without a zone must not reach the database")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Enum(TypeDecorator[IntEnum]):
+    """An enum by its number on the wire, which never changes."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def __init__(self, enum: type[IntEnum]) -> None:
+        super().__init__()
+        self.enum = enum
+
+    def process_bind_param(self, value: IntEnum | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Any:
+        return None if value is None else self.enum(value)
+
+
+class EnumTuple(TypeDecorator[tuple[IntEnum, ...]]):
+    """Enum values in their order, as `3,1`."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, enum: type[IntEnum]) -> None:
+        super().__init__()
+        self.enum = enum
+
+    def process_bind_param(self, value: Iterable[IntEnum] | None, dialect: Dialect) -> str:
+        return ",".join(str(int(item)) for item in value or ())
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return tuple(self.enum(int(item)) for item in value.split(",")) if value else ()
+
+
+class TextTuple(TypeDecorator[tuple[str, ...]]):
+    """Ids in their order, as `pl_1,pl_2`."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> str:
+        return ",".join(value or ())
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...]:
+        return tuple(value.split(",")) if value else ()

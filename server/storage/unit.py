@@ -1,0 +1,29 @@
+"""A unit of work: the repositories over one connection, in one transaction."""
+
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Connection
+
+from server.storage.assignments import Assignments
+from server.storage.contractors import Contractors
+from server.storage.jobs import JobCategories, Jobs
+from server.storage.policies import Policies
+from server.storage.requests import Requests
+from server.storage.sessions import ApplicationSessions
+
+
+class SqlUnit:
+    """Implements `ports.Unit`. It neither begins nor commits: who made the connection does."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.contractors = Contractors(connection)
+        self.jobs = Jobs(connection)
+        self.categories = JobCategories(connection)
+        self.sessions = ApplicationSessions(connection)
+        self.policies = Policies(connection)
+        self.assignments = Assignments(connection)
+        self.requests = Requests(connection)
+
+    def savepoint(self) -> AbstractContextManager[object]:
+        return self._connection.begin_nested()

@@ -1,0 +1,100 @@
+"""Fixtures: the real app on an ephemeral port, on SQLite files and on a private PostgreSQL."""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from sqlalchemy import make_url
+
+from server.app import running
+from server.config import Settings
+from server.storage import schema
+from tests.support.client import Client
+from tests.support.postgres import PostgresCluster, PostgresMissing
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+DATABASES = ("sqlite", "postgresql")
+
+Serving = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+class Clock:
+    """The server's clock, which tests set."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresCluster]:
+    try:
+        cluster = PostgresCluster()
+    except PostgresMissing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(f"POSTGRESQL IS NOT TESTED: {missing}")
+    with cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresCluster) -> str:
+    """A migrated database, to be copied."""
+    import asyncio
+
+    url = postgres.create_database()
+    asyncio.run(schema.migrate(make_url(url)))
+    return url
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database, once of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path}/optin.db"
+        return
+    cluster: PostgresCluster = request.getfixturevalue("postgres")
+    url = cluster.create_database(template=request.getfixturevalue("postgres_template"))
+    yield url
+    cluster.drop_database(url)
+
+
+@pytest.fixture
+def serve(tmp_path: Path, clock: Clock) -> Serving:
+    """Serves the app, on SQLite unless told otherwise, for as long as the block lasts."""
+
+    @asynccontextmanager
+    async def serving(*, carrier: Any = None, **settings: Any) -> AsyncIterator[Client]:
+        settings.setdefault("database_url", f"sqlite+aiosqlite:///{tmp_path}/optin.db")
+        async with running(Settings(port=0, **settings), carrier=carrier, clock=clock) as server:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+                yield Client(channel)
+
+    return serving
+
+
+@pytest.fixture
+async def client(serve: Serving) -> AsyncIterator[Client]:
+    """A client of a server on SQLite."""
+    async with serve() as client:
+        yield client
+
+
+@pytest.fixture
+async def any_client(serve: Serving, database_url: str) -> AsyncIterator[Client]:
+    """A client of a server, once on each kind of database."""
+    async with serve(database_url=database_url) as client:
+        yield client

@@ -1,0 +1,187 @@
+"""A client over the real stubs, with the guide's requests as they are, and short ways to what tests need."""
+
+from typing import Any
+from uuid import uuid4
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2, status_pb2
+from optin.v1 import application_session_service_pb2 as sessions_pb
+from optin.v1 import (
+    application_session_service_pb2_grpc,
+    assignment_service_pb2_grpc,
+    contractor_service_pb2_grpc,
+    job_service_pb2_grpc,
+    policy_service_pb2_grpc,
+)
+from optin.v1 import assignment_service_pb2 as assignments_pb
+from optin.v1 import contractor_service_pb2 as contractors_pb
+from optin.v1 import job_service_pb2 as jobs_pb
+from optin.v1 import resources_pb2 as pb
+
+GUIDE_START, GUIDE_END = 1_701_561_600, 1_701_907_200  # December 2023
+WORKERS_COMP = pb.COVERAGE_TYPE_WORKERS_COMP
+
+
+def at(seconds: int) -> Timestamp:
+    return Timestamp(seconds=seconds)
+
+
+class Client:
+    """Stubs by service, over one channel; its methods follow the guide."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.contractors = contractor_service_pb2_grpc.ContractorServiceStub(channel)
+        self.jobs = job_service_pb2_grpc.JobServiceStub(channel)
+        self.sessions = application_session_service_pb2_grpc.ApplicationSessionServiceStub(channel)
+        self.assignments = assignment_service_pb2_grpc.AssignmentServiceStub(channel)
+        self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
+
+    async def contractor(self, **changes: Any) -> pb.Contractor:
+        """The guide's Jane Doe, with an email of her own each time."""
+        fields: dict[str, Any] = {
+            "first_name": "Jane",
+            "last_name": "Doe",
+            "email": f"jane.{uuid4().hex}@example.com",
+            "phone": "5551234567",
+            "address": pb.Address(line1="123 Main St", locality="San Francisco", region="CA", postalcode="94102"),
+        }
+        request = contractors_pb.CreateContractorRequest(contractor=pb.Contractor(**fields | changes))
+        return (await self.contractors.CreateContractor(request)).contractor
+
+    async def category(self, *states: str, approved: bool = True, net_rate: int = 250) -> pb.JobCategory:
+        request = jobs_pb.CreateJobCategoryRequest(job_category=pb.JobCategory(name="Warehouse work"))
+        category = (await self.jobs.CreateJobCategory(request)).job_category
+        if not approved:
+            return category
+        approve = jobs_pb.ApproveJobCategoryRequest(
+            category_code=category.code, coverage_type=WORKERS_COMP, states=states, net_rate=net_rate
+        )
+        return (await self.jobs.ApproveJobCategory(approve)).job_category
+
+    async def job(self, category_code: str = "", region: str = "CA", **changes: Any) -> pb.Job:
+        """A job in the state, of a category that is approved everywhere unless one is given; region "": remote."""
+        code = category_code or (await self.category()).code
+        address = pb.Address(line1="1 Dock Rd", region=region) if region else None
+        job = pb.Job(name="Picker", category_code=code, address=address, **changes)
+        return (await self.jobs.CreateJob(jobs_pb.CreateJobRequest(job=job))).job
+
+    async def session(self, contractor: str, work_state: str = "CA") -> pb.ApplicationSession:
+        session = pb.ApplicationSession(
+            contractor=contractor,
+            success_url="https://yourapp.com/success",
+            cancel_url="https://yourapp.com/cancel",
+            is_general_opt_in=True,
+            work_state=work_state,
+        )
+        request = sessions_pb.CreateApplicationSessionRequest(application_session=session)
+        return (await self.sessions.CreateApplicationSession(request)).application_session
+
+    async def submit(self, session: str, **step: Any) -> pb.ApplicationSession:
+        request = sessions_pb.SubmitApplicationStepRequest(id=session, **step)
+        return (await self.sessions.SubmitApplicationStep(request)).application_session
+
+    async def apply(self, session: str, legal_name: str = "Jane Doe", **answers: Any) -> pb.ApplicationSession:
+        """All four steps; `answers` in place of those that lead to a complete application."""
+        await self.submit(session, verify_info=sessions_pb.VerifyInfo())
+        await self.submit(session, application_questions=questions(**answers))
+        await self.submit(session, esignature_document=signatures(legal_name))
+        return await self.submit(session, final_review=sessions_pb.FinalReview())
+
+    async def opted_in(self, work_state: str = "CA", **changes: Any) -> pb.Contractor:
+        contractor = await self.contractor(**changes)
+        await self.apply((await self.session(contractor.id, work_state)).id)
+        return contractor
+
+    async def assign(
+        self,
+        contractor: str,
+        job: str,
+        *types: int,
+        start: int | None = GUIDE_START,
+        end: int | None = GUIDE_END,
+        request_id: str = "",
+        validate_only: bool = False,
+    ) -> assignments_pb.CreateAssignmentResponse:
+        assignment = pb.Assignment(
+            contractor=contractor,
+            job=job,
+            coverage_types=types or [WORKERS_COMP],
+            effective_time=at(start) if start is not None else None,
+            end_time=at(end) if end is not None else None,
+        )
+        request = assignments_pb.CreateAssignmentRequest(
+            assignment=assignment, request_id=request_id, validate_only=validate_only
+        )
+        return await self.assignments.CreateAssignment(request)
+
+
+GOOD_ANSWERS = {
+    "age_18_or_over": True,
+    "losses_last_3_years": False,
+    "years_experience": 5,
+    "other_workers_comp": False,
+    "has_employees": False,
+}
+
+
+def questions(**answers: Any) -> sessions_pb.ApplicationQuestions:
+    return sessions_pb.ApplicationQuestions(
+        answers=[
+            sessions_pb.Answer(question=question, bool_value=value)
+            if isinstance(value, bool)
+            else sessions_pb.Answer(question=question, int_value=value)
+            for question, value in (GOOD_ANSWERS | answers).items()
+        ]
+    )
+
+
+def signatures(legal_name: str = "Jane Doe") -> sessions_pb.EsignatureDocument:
+    documents = ("fraud_notice", "premium_withholding", "esign_consent")
+    return sessions_pb.EsignatureDocument(
+        signatures=[sessions_pb.Signature(document=d, version="1", legal_name=legal_name) for d in documents]
+    )
+
+
+class Refusal:
+    """An error as a client reads it: code, reason, and the details by their type."""
+
+    def __init__(self, error: grpc.aio.AioRpcError) -> None:
+        self.code = error.code()
+        self.message = error.details() or ""
+        trailing = {key: value for key, value in error.trailing_metadata() or ()}
+        self.metadata = trailing
+        self.status = status_pb2.Status.FromString(trailing.get("grpc-status-details-bin", b""))
+        self.details = [self._unpack(detail) for detail in self.status.details]
+
+    @staticmethod
+    def _unpack(detail: Any) -> Any:
+        message = getattr(error_details_pb2, detail.type_url.rpartition(".")[2])()
+        detail.Unpack(message)
+        return message
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [detail for detail in self.details if isinstance(detail, kind)]
+
+    @property
+    def info(self) -> error_details_pb2.ErrorInfo:
+        (info,) = self.of(error_details_pb2.ErrorInfo)
+        return info
+
+    @property
+    def reason(self) -> str:
+        return self.info.reason
+
+    @property
+    def fields(self) -> set[str]:
+        return {v.field for bad in self.of(error_details_pb2.BadRequest) for v in bad.field_violations}
+
+
+async def refused(call: Any) -> Refusal:
+    """The error that the call ends in; an assertion when it succeeds."""
+    try:
+        answer = await call
+    except grpc.aio.AioRpcError as error:
+        return Refusal(error)
+    raise AssertionError(f"was not refused: {answer}")
