@@ -13,4 +13,18 @@ class Declined:
     """The carrier has no cover for this policy, and asking again will not change that."""
 
 
-Answer = Bound | Declined
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """The carrier never saw the request: nothing is bound there."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotKnown:
+    """The request was sent and no answer came: it may be bound there, so a void is owed."""
+
+
+Answer = Bound | Declined | NotAsked | NotKnown
+
+
+class CarrierUnavailable(Exception):
+    """The carrier did not take an order; it is sent again later."""

@@ -201,8 +201,22 @@ class Storage(Protocol):
 
 
 class Carrier(Protocol):
-    def issue(self, policy: Policy) -> Answer:
-        """Issues the policy inside the unit that inserts it: for carriers that need no one outside."""
+    """A carrier that needs no one outside: it issues inside the unit that inserts the policy."""
+
+    def issue(self, policy: Policy) -> Answer: ...
+
+
+class RemoteCarrier(Protocol):
+    """A carrier that is asked over the network, between two units. The policy's id is its idempotency key."""
+
+    async def bind(self, policy: Policy) -> Answer:
+        """Answers within the carrier limit, whatever happens; asking twice gives the same answer."""
+
+    async def void(self, policy: Policy) -> None:
+        """Undoes a binding as if it had never been, and keeps a late one out. Raises CarrierUnavailable."""
+
+    async def cancel(self, policy: Policy) -> None:
+        """Ends a binding at the policy's cancel_time. Raises CarrierUnavailable."""
 
 
 Clock = Callable[[], datetime]
