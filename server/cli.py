@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from server import __version__, logs
 from server.api.server import PortTaken
 from server.app import running
+from server.commands.demo import run_demo
 from server.config import Environment, LogFormat, LogLevel, Settings
 from server.domain.errors import StorageUnavailable
 from server.storage import schema
@@ -50,6 +51,14 @@ def migrate(database_url: Annotated[str | None, Flag] = None) -> None:
     settings = _settings(locals())
     _run_or_explain(schema.migrate(settings.url), settings)
     print(f"{_masked(settings)} has the schema of version {__version__}.")
+
+
+@app.command()
+def demo() -> None:
+    """Walk through a general opt-in against a server of its own, and print it as a table."""
+    logs.configure(console=True, level=LogLevel.ERROR)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_demo())
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""Commands of `optin` that are more than a few lines."""

@@ -1,0 +1,175 @@
+"""`optin demo`: the guide's four steps, with the guide's values, against a server of its own."""
+
+import re
+import textwrap
+from collections.abc import Iterable
+from tempfile import TemporaryDirectory
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from optin.v1 import application_session_service_pb2 as sessions_pb
+from optin.v1 import assignment_service_pb2 as assignments_pb
+from optin.v1 import contractor_service_pb2 as contractors_pb
+from optin.v1 import job_service_pb2 as jobs_pb
+from optin.v1 import resources_pb2 as pb
+from optin.v1.application_session_service_pb2_grpc import ApplicationSessionServiceStub
+from optin.v1.assignment_service_pb2_grpc import AssignmentServiceStub
+from optin.v1.contractor_service_pb2_grpc import ContractorServiceStub
+from optin.v1.job_service_pb2_grpc import JobServiceStub
+
+from server.app import running
+from server.config import Settings
+
+WIDTHS = (15, 26, 40, 19, 10)  # of the table's columns: step, call, what came back, outcome, policy
+NOTE_WIDTH = 69
+DAY = 86_400
+GUIDE_START, GUIDE_END = 1_701_561_600, 1_701_907_200  # 3 to 7 December 2023
+ANSWERS = {
+    "age_18_or_over": True,
+    "losses_last_3_years": False,
+    "other_workers_comp": False,
+    "has_employees": False,
+}
+
+
+async def run_demo() -> None:
+    """Starts a server, walks, stops it; the database is a temporary file. Settings are the defaults."""
+    with TemporaryDirectory(prefix="optin-demo-") as folder:
+        settings = Settings.model_construct(port=0, database_url=f"sqlite:///{folder}/optin.db")
+        async with running(settings) as server, grpc.aio.insecure_channel(f"{settings.host}:{server.port}") as channel:
+            await Walk(channel).all_steps()
+
+
+class Walk:
+    """Each step prints its calls as it gets their answers."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._contractors = ContractorServiceStub(channel)
+        self._jobs = JobServiceStub(channel)
+        self._sessions = ApplicationSessionServiceStub(channel)
+        self._assignments = AssignmentServiceStub(channel)
+
+    async def all_steps(self) -> None:
+        print("The guide's four steps, against a server of their own. Ids are shortened.\n")
+        row("STEP", "CALL", "WHAT CAME BACK", "OUTCOME", "POLICY")
+        jane = await self.create_contractor()
+        category = await self.approve_category()
+        job = await self.create_job(category, "CA")
+        session = await self.create_session(jane)
+        await self.complete_application(session)
+        await self.create_assignment("4 assignments", jane, job, GUIDE_START, GUIDE_END)
+        await self.create_assignment("", jane, job, GUIDE_START + 7 * DAY, GUIDE_END + 7 * DAY)
+        elsewhere = await self.create_job(category, "NY", step="")
+        await self.create_assignment("", jane, elsewhere, GUIDE_START, GUIDE_END)
+
+    async def create_contractor(self) -> pb.Contractor:
+        contractor = pb.Contractor(
+            first_name="Jane",
+            last_name="Doe",
+            email="jane.doe@example.com",
+            phone="5551234567",
+            address=pb.Address(line1="123 Main St", locality="San Francisco", region="CA", postalcode="94102"),
+        )
+        request = contractors_pb.CreateContractorRequest(contractor=contractor)
+        contractor = (await self._contractors.CreateContractor(request)).contractor
+        row("1 contractor", "CreateContractor", f"{short(contractor.id)}  Jane Doe, lives in CA")
+        return contractor
+
+    async def approve_category(self) -> pb.JobCategory:
+        create = jobs_pb.CreateJobCategoryRequest(job_category=pb.JobCategory(name="Warehouse work"))
+        category = (await self._jobs.CreateJobCategory(create)).job_category
+        row("- a job", "CreateJobCategory", f"{short(category.code)}  {category.name}")
+        approve = jobs_pb.ApproveJobCategoryRequest(
+            category_code=category.code,
+            coverage_type=pb.COVERAGE_TYPE_WORKERS_COMP,
+            states=["CA"],
+            net_rate=250,
+        )
+        category = (await self._jobs.ApproveJobCategory(approve)).job_category
+        for approval in category.approvals:
+            row("", "ApproveJobCategory", f"{approval.state}, ${approval.net_rate / 100:.2f} per $100 of pay")
+        return category
+
+    async def create_job(self, category: pb.JobCategory, state: str, step: str = "") -> pb.Job:
+        job = pb.Job(name="Picker", category_code=category.code, address=pb.Address(region=state))
+        job = (await self._jobs.CreateJob(jobs_pb.CreateJobRequest(job=job))).job
+        row(step, "CreateJob", f"{short(job.id)}  {job.name}, {job.address.region}")
+        return job
+
+    async def create_session(self, contractor: pb.Contractor) -> pb.ApplicationSession:
+        session = pb.ApplicationSession(
+            contractor=contractor.id,
+            success_url="https://yourapp.com/success",
+            cancel_url="https://yourapp.com/cancel",
+            is_general_opt_in=True,
+            work_state="CA",
+        )
+        request = sessions_pb.CreateApplicationSessionRequest(application_session=session)
+        session = (await self._sessions.CreateApplicationSession(request)).application_session
+        row("2 opt-in", "CreateApplicationSession", f"{short(session.id)}  {session.work_state}, {standing(session)}")
+        return session
+
+    async def complete_application(self, session: pb.ApplicationSession) -> None:
+        form = await self._sessions.GetApplicationForm(sessions_pb.GetApplicationFormRequest(id=session.id))
+        questions, documents = form.application_form.questions, form.application_form.documents
+        row("3 application", "GetApplicationForm", f"{len(questions)} questions, {len(documents)} documents")
+        answers = [sessions_pb.Answer(question=question, bool_value=value) for question, value in ANSWERS.items()]
+        answers.append(sessions_pb.Answer(question="years_experience", int_value=5))
+        signatures = [sessions_pb.Signature(document=d.id, version=d.version, legal_name="Jane Doe") for d in documents]
+        step = sessions_pb.SubmitApplicationStepRequest
+        for request in (
+            step(id=session.id, verify_info=sessions_pb.VerifyInfo()),
+            step(id=session.id, application_questions=sessions_pb.ApplicationQuestions(answers=answers)),
+            step(id=session.id, esignature_document=sessions_pb.EsignatureDocument(signatures=signatures)),
+            step(id=session.id, final_review=sessions_pb.FinalReview()),
+        ):
+            session = (await self._sessions.SubmitApplicationStep(request)).application_session
+            row("", "SubmitApplicationStep", standing(session))
+
+    async def create_assignment(self, step: str, contractor: pb.Contractor, job: pb.Job, start: int, end: int) -> None:
+        assignment = pb.Assignment(
+            contractor=contractor.id,
+            job=job.id,
+            coverage_types=[pb.COVERAGE_TYPE_WORKERS_COMP],
+            effective_time=Timestamp(seconds=start),
+            end_time=Timestamp(seconds=end),
+        )
+        request = assignments_pb.CreateAssignmentRequest(assignment=assignment)
+        answer = await self._assignments.CreateAssignment(request)
+        made = answer.assignment
+        outcome = pb.BindingOutcome.Name(answer.outcome).removeprefix("BINDING_OUTCOME_")
+        came_back = f"{short(made.id)}  {made.work_state}, {days(made)}"
+        row(step, "CreateAssignment", came_back, outcome, short(made.policy) or "none")
+        note(", ".join(reason_names(made.binding.reasons)))
+        note(made.binding.message)
+
+
+def standing(session: pb.ApplicationSession) -> str:
+    status = pb.ApplicationSessionStatus.Name(session.status).removeprefix("APPLICATION_SESSION_STATUS_")
+    due = pb.ApplicationStep.Name(session.step).removeprefix("APPLICATION_STEP_")
+    return f"{status}, due: {due}" if session.step != pb.APPLICATION_STEP_DONE else status
+
+
+def reason_names(reasons: Iterable[pb.BindingReason.ValueType]) -> list[str]:
+    return [pb.BindingReason.Name(reason).removeprefix("BINDING_REASON_") for reason in reasons]
+
+
+def short(resource_id: str) -> str:
+    """An id as the table shows it: the prefix and the end, which tells ids apart."""
+    return re.sub(r"_.+(?=.{5}$)", "_..", resource_id)
+
+
+def days(assignment: pb.Assignment) -> str:
+    start, end = assignment.effective_time.ToDatetime(), assignment.end_time.ToDatetime()
+    return f"{start.day} to {end.day} {end:%B %Y}"
+
+
+def row(*cells: str) -> None:
+    print("".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=False)).rstrip())
+
+
+def note(text: str) -> None:
+    """Something about the row above, below it."""
+    indent = " " * sum(WIDTHS[:2])
+    for line in textwrap.wrap(text, NOTE_WIDTH, break_on_hyphens=False):
+        print(indent + line)
