@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -43,6 +43,15 @@ def _duration(value: Any) -> Any:
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
+def _carrier(value: str) -> str:
+    if value != "in-house" and not re.fullmatch(r"grpc://[^/:]+:[0-9]{1,5}", value):
+        raise ValueError("must be in-house or grpc://HOST:PORT")
+    return value
+
+
+Carrier = Annotated[str, AfterValidator(_carrier)]
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OPTIN_", frozen=True)
 
@@ -55,6 +64,8 @@ class Settings(BaseSettings):
     request_id_ttl: Duration = timedelta(hours=24)
     log_format: LogFormat | None = None  # console on a terminal, else json
     log_level: LogLevel = LogLevel.INFO
+    carrier: Carrier = "in-house"  # or grpc://HOST:PORT
+    carrier_timeout: Duration = timedelta(seconds=10)  # for one policy, all tries together
     group_commit_max: int = Field(64, ge=1, le=1000)
 
     @field_validator("database_url")

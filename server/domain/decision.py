@@ -127,6 +127,19 @@ def failed(binding: Binding, request_types: Iterable[CoverageType], reason: Bind
     )
 
 
+def given_up(binding: Binding, request_types: Iterable[CoverageType]) -> Binding:
+    """The binding that would have reused a policy, when that is still being bound after the time to wait."""
+    if binding.workflow is BindingWorkflow.GENERAL_OPT_IN:
+        return failed(binding, request_types, BindingReason.CARRIER_UNAVAILABLE)
+    return replace(
+        binding,
+        outcome=BindingOutcome.STANDARD_WORKFLOW,
+        policies=(),
+        net_rate=0,
+        standard_workflow_coverage_types=tuple(request_types),
+    )
+
+
 def find_opt_in(
     opt_ins: Iterable[ApplicationSession], state: str, now: datetime
 ) -> tuple[ApplicationSession | None, BindingReason | None]:

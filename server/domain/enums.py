@@ -62,6 +62,13 @@ class PolicyOrigin(IntEnum):
     QUOTE = 2
 
 
+class CarrierOrderKind(IntEnum):
+    """What a remote carrier is told about a policy. Not on the wire."""
+
+    VOID = 1
+    CANCEL = 2
+
+
 class AssignmentStatus(IntEnum):
     ACTIVE = 1
     CANCELLED = 2

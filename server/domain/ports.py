@@ -8,10 +8,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from server.domain.carrier import Answer
-from server.domain.enums import ApplicationSessionStatus, BindingOutcome, CoverageType, PolicyStatus
+from server.domain.enums import (
+    ApplicationSessionStatus,
+    BindingOutcome,
+    CarrierOrderKind,
+    CoverageType,
+    PolicyStatus,
+)
 from server.domain.records import (
     ApplicationSession,
     Approval,
@@ -128,6 +134,57 @@ class DecisionRecord:
     facts: Mapping[str, object]  # what it rested on
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PendingBinding:
+    """A policy that a remote carrier is being asked for, and the assignment that is settled with it."""
+
+    platform: str
+    contractor: str
+    policy: str
+    assignment: str
+    request_id: str  # empty: the caller gave none
+    token: str  # of the worker that asks: only it may settle
+    lease_expire_time: datetime  # from then on another worker may take over
+
+
+class PendingBindings(Protocol):
+    def find(self, policies: Collection[str]) -> Mapping[str, PendingBinding]:
+        """By policy."""
+
+    def expired(self, now: datetime, most: int) -> Sequence[PendingBinding]:
+        """Those whose lease is over, the oldest first."""
+
+    def insert(self, pending: Sequence[PendingBinding]) -> None: ...
+
+    def lease(self, pending: PendingBinding) -> None:
+        """Writes its token and its lease."""
+
+    def delete(self, pending: PendingBinding) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CarrierOrder:
+    """What a remote carrier is owed: it stays until the carrier has taken it."""
+
+    platform: str
+    contractor: str
+    policy: str
+    kind: CarrierOrderKind
+    due_time: datetime
+    tries: int = 0
+
+
+class CarrierOrders(Protocol):
+    def due(self, now: datetime, most: int) -> Sequence[CarrierOrder]:
+        """The longest due first."""
+
+    def insert(self, orders: Sequence[CarrierOrder]) -> None: ...
+
+    def update(self, order: CarrierOrder) -> None: ...
+
+    def delete(self, order: CarrierOrder) -> None: ...
+
+
 class Assignments(Protocol):
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Assignment]: ...
 
@@ -144,20 +201,33 @@ class Assignments(Protocol):
     def insert(self, decisions: Sequence[DecisionRecord]) -> None:
         """Inserts the assignments, each with its first decision."""
 
+    def decide_again(self, decision: DecisionRecord) -> None:
+        """Adds a later decision, which the assignment shows from then on."""
+
+    def last_decision(self, assignment: Assignment) -> int:
+        """Its number."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredRequest:
     platform: str
     request_id: str
     digest: bytes  # SHA-256 of the method's full name and the request
-    response: bytes
+    response: bytes  # empty while `awaits` is set
     create_time: datetime
+    awaits: str = ""  # the policy that a carrier is being asked for
 
 
 class Requests(Protocol):
     def find(self, platform: str, request_ids: Collection[str]) -> Mapping[str, StoredRequest]: ...
 
     def insert(self, requests: Sequence[StoredRequest]) -> None: ...
+
+    def settle(self, platform: str, request_id: str, response: bytes) -> None:
+        """The response of a request that awaited a carrier."""
+
+    def sweep(self, before: datetime, most: int) -> int:
+        """Deletes the oldest that were stored before; returns how many."""
 
 
 class Unit(Protocol):
@@ -177,6 +247,10 @@ class Unit(Protocol):
     def assignments(self) -> Assignments: ...
     @property
     def requests(self) -> Requests: ...
+    @property
+    def pending(self) -> PendingBindings: ...
+    @property
+    def orders(self) -> CarrierOrders: ...
 
     def savepoint(self) -> AbstractContextManager[object]:
         """What is written inside is undone when the block raises; the unit goes on."""
@@ -206,6 +280,7 @@ class Carrier(Protocol):
     def issue(self, policy: Policy) -> Answer: ...
 
 
+@runtime_checkable
 class RemoteCarrier(Protocol):
     """A carrier that is asked over the network, between two units. The policy's id is its idempotency key."""
 

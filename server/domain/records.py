@@ -144,6 +144,8 @@ class Policy:
     carrier_policy_number: str = ""
     cancel_time: datetime | None = None
     cancel_reason: str = ""
+    remote: bool = False  # a remote carrier binds it, and is told when it ends
+    fail_reason: BindingReason | None = None  # why it is FAILED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

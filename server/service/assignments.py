@@ -2,17 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed
-from server.domain.enums import BindingOutcome, BindingReason, CoverageType, PolicyStatus
-from server.domain.errors import DomainError, NotFound
-from server.domain.ports import Carrier, DecisionRecord, StoredRequest, Unit
+from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, given_up
+from server.domain.enums import BindingOutcome, CoverageType
+from server.domain.errors import ConcurrentUpdate, DomainError, NotFound
+from server.domain.ports import Carrier, DecisionRecord, PendingBinding, StoredRequest, Unit
 from server.domain.records import Assignment, Binding, Policy
 from server.service.binding import new_policy, settled
 from server.service.context import Context, new_id
 from server.service.facts import FactsOf
-from server.service.once import Reply, RequestKey, replay, to_store
+from server.service.once import Awaits, Reply, RequestKey, replay, to_store
 from server.service.paging import paged
 from server.service.writer import LOCKED, Locked
 
@@ -26,17 +27,28 @@ class Creation:
     ctx: Context
     request: AssignmentRequest
     key: RequestKey | None
+    awaited: str = ""  # a policy that it has waited for
+    gave_up: bool = False  # and that is still being bound
 
 
-Result = Reply | DomainError | Locked
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A creation's result when a remote carrier is to be asked for the policy, between this unit and the next."""
+
+    policy: Policy
+    pending: PendingBinding
 
 
+Result = Reply | DomainError | Locked | Awaits | Asked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CreateAssignments:
     """The unit that creates assignments, as a `writer.SetWork` over Creations."""
 
-    def __init__(self, carrier: Carrier, render: Callable[[Assignment], bytes]) -> None:
-        self._carrier = carrier
-        self._render = render
+    carrier: Carrier | None  # None: a remote one, which is asked between two units
+    lease: timedelta  # how long a remote carrier may be asked before another worker takes over
+    render: Callable[[Assignment], bytes]
 
     def __call__(self, unit: Unit, creations: Sequence[Creation]) -> list[Result]:
         by_platform = defaultdict(list)
@@ -44,7 +56,7 @@ class CreateAssignments:
             by_platform[creation.ctx.platform].append(position)
         results: dict[int, Result] = {}
         for platform, positions in by_platform.items():
-            batch = _Batch(unit, platform, self._carrier, self._render)
+            batch = _Batch(unit, platform, self)
             results.update(zip(positions, batch.run([creations[p] for p in positions]), strict=True))
         return [results[position] for position in range(len(creations))]
 
@@ -52,13 +64,13 @@ class CreateAssignments:
 class _Batch:
     """The creations of one platform in one unit: load by sets, decide one by one, write by sets."""
 
-    def __init__(self, unit: Unit, platform: str, carrier: Carrier, render: Callable[[Assignment], bytes]) -> None:
+    def __init__(self, unit: Unit, platform: str, terms: CreateAssignments) -> None:
         self._unit = unit
         self._platform = platform
-        self._carrier = carrier
-        self._render = render
+        self._terms = terms
         self._policies: list[Policy] = []
         self._decisions: list[DecisionRecord] = []
+        self._pending: list[PendingBinding] = []
         self._requests: list[StoredRequest] = []
 
     def run(self, creations: Sequence[Creation]) -> list[Result]:
@@ -68,53 +80,100 @@ class _Batch:
         self._seen = dict(self._unit.requests.find(self._platform, {c.key.request_id for c in creations if c.key}))
         fresh = [c for c in creations if c.key is None or c.key.request_id not in self._seen]
         self._facts = FactsOf(self._unit, self._platform, [c.request for c in fresh])
+        self._awaited = self._unit.policies.find(self._platform, {c.awaited for c in creations if c.awaited})
         results = [LOCKED if c.request.contractor in locked else self._create(c) for c in creations]
         self._write()
         return results
 
-    def _create(self, creation: Creation) -> Reply | DomainError:
+    def _create(self, creation: Creation) -> Result:
         key = creation.key
         try:
             if key is not None and key.request_id in self._seen:
-                return replay(self._seen[key.request_id], key)
-            assignment = self._decide(creation)
+                return _once_more(replay(self._seen[key.request_id], key), creation)
+            result = self._decide(creation)
         except DomainError as error:
             return error
-        reply = Reply(self._render(assignment), outcome=assignment.binding.outcome.name)
-        if key is not None:
-            self._seen[key.request_id] = to_store(key, reply, creation.ctx.now)
+        if key is not None and not isinstance(result, Awaits):
+            kept = Awaits(result.policy.id) if isinstance(result, Asked) else result
+            self._seen[key.request_id] = to_store(key, kept, creation.ctx.now)
             self._requests.append(self._seen[key.request_id])
-        return reply
+        return result
 
-    def _decide(self, creation: Creation) -> Assignment:
-        ctx, request = creation.ctx, creation.request
-        facts = self._facts.about(ctx, request)
-        decision = decide(request, facts, ctx.now)
-        binding = self._bind(ctx, request, decision.bind, decision) if decision.bind else decision.binding
-        assignment = assignment_of(ctx, request, facts, binding, new_id("an"))
+    def _decide(self, creation: Creation) -> Reply | Awaits | Asked:
+        request = creation.request
+        facts = self._facts.about(creation.ctx, request)
+        decision = decide(request, facts, creation.ctx.now)
+        if decision.awaits and not creation.gave_up:
+            return Awaits(decision.awaits)
+        if decision.awaits:
+            return self._made(creation, facts, given_up(decision.binding, request.coverage_types))
+        if decision.bind is None:
+            return self._made(creation, facts, decision.binding)
+        awaited = self._awaited.get(creation.awaited)
+        if awaited is not None and awaited.fail_reason is not None:
+            return self._made(creation, facts, failed(decision.binding, request.coverage_types, awaited.fail_reason))
+        return self._bind(creation, facts, decision, decision.bind)
+
+    def _bind(self, creation: Creation, facts: Facts, decision: Decision, wanted: NewPolicy) -> Reply | Asked:
+        ctx, request, carrier = creation.ctx, creation.request, self._terms.carrier
+        number = self._facts.next_number(request.contractor)
+        policy = new_policy(ctx, request.contractor, wanted, number, remote=carrier is None)
+        binding = decision.bound(policy.id)
+        if carrier is not None:
+            policy = settled(policy, carrier.issue(policy))
+            if policy.fail_reason is not None:
+                binding = failed(binding, request.coverage_types, policy.fail_reason)
+        self._policies.append(policy)
+        self._facts.add(policy)
+        if carrier is not None:
+            return self._made(creation, facts, binding)
+        assignment = self._assign(creation, facts, replace(binding, outcome=BindingOutcome.BINDING_PENDING))
+        self._pending.append(
+            PendingBinding(
+                platform=ctx.platform,
+                contractor=policy.contractor,
+                policy=policy.id,
+                assignment=assignment.id,
+                request_id=creation.key.request_id if creation.key else "",
+                token=new_id("token"),
+                lease_expire_time=ctx.now + self._terms.lease,
+            )
+        )
+        return Asked(policy, self._pending[-1])
+
+    def _made(self, creation: Creation, facts: Facts, binding: Binding) -> Reply:
+        return Reply(self._terms.render(self._assign(creation, facts, binding)), outcome=binding.outcome.name)
+
+    def _assign(self, creation: Creation, facts: Facts, binding: Binding) -> Assignment:
+        ctx = creation.ctx
+        assignment = assignment_of(ctx, creation.request, facts, binding, new_id("an"))
         self._decisions.append(
             DecisionRecord(
-                assignment=assignment, number=1, decide_time=ctx.now, trigger=CREATED, facts=evidence(facts, decision)
+                assignment=assignment,
+                number=1,
+                decide_time=ctx.now,
+                trigger=CREATED,
+                facts=evidence(facts, binding),
             )
         )
         return assignment
-
-    def _bind(self, ctx: Context, request: AssignmentRequest, wanted: NewPolicy, decision: Decision) -> Binding:
-        pending = new_policy(ctx, request.contractor, wanted, self._facts.next_number(request.contractor))
-        policy = settled(pending, self._carrier.issue(pending))
-        self._policies.append(policy)
-        self._facts.add(policy)
-        if policy.status is PolicyStatus.FAILED:
-            return failed(decision.binding, request.coverage_types, BindingReason.CARRIER_DECLINED)
-        return decision.bound(policy.id)
 
     def _write(self) -> None:
         if self._policies:
             self._unit.policies.insert(self._policies)
         if self._decisions:
             self._unit.assignments.insert(self._decisions)
+        if self._pending:
+            self._unit.pending.insert(self._pending)
         if self._requests:
             self._unit.requests.insert(self._requests)
+
+
+def _once_more(result: Reply | Awaits, creation: Creation) -> Reply | Awaits:
+    """A repeat waits for the first; one that has waited long enough is told to come again."""
+    if isinstance(result, Awaits) and creation.gave_up:
+        raise ConcurrentUpdate
+    return result
 
 
 def preview(unit: Unit, ctx: Context, request: AssignmentRequest) -> Assignment:
@@ -161,13 +220,13 @@ def assignment_of(
     )
 
 
-def evidence(facts: Facts, decision: Decision) -> dict[str, object]:
+def evidence(facts: Facts, binding: Binding) -> dict[str, object]:
     """What the decision rested on, as it is kept beside it (spec 6)."""
     approval = facts.category.approval(CoverageType.WORKERS_COMP, facts.work_state)
     return {
         "work_state": facts.work_state,
         "residence_state": facts.contractor.address.region,
-        "application_session": decision.binding.application_session,
+        "application_session": binding.application_session,
         "policies": [policy.id for policy in facts.policies],
         "approval": approval and {"state": approval.state, "net_rate": approval.net_rate},
         "withholding": facts.withholding,

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from server.domain.carrier import Answer, Bound
+from server.domain.carrier import Answer, Bound, Declined
 from server.domain.decision import NewPolicy
-from server.domain.enums import PolicyOrigin, PolicyStatus
+from server.domain.enums import BindingReason, PolicyOrigin, PolicyStatus
 from server.domain.records import Policy
 from server.service.context import Context, new_id
 
 
-def new_policy(ctx: Context, contractor: str, wanted: NewPolicy, number: int) -> Policy:
+def new_policy(ctx: Context, contractor: str, wanted: NewPolicy, number: int, *, remote: bool) -> Policy:
     """The policy to ask the carrier for."""
     return Policy(
         id=new_id("pl"),
@@ -27,6 +27,7 @@ def new_policy(ctx: Context, contractor: str, wanted: NewPolicy, number: int) ->
         net_rate=wanted.net_rate,
         create_time=ctx.now,
         application_session=wanted.application_session,
+        remote=remote,
     )
 
 
@@ -34,4 +35,6 @@ def settled(pending: Policy, answer: Answer) -> Policy:
     """The policy after the carrier's answer."""
     if isinstance(answer, Bound):
         return replace(pending, status=PolicyStatus.ACTIVE, carrier_policy_number=answer.carrier_policy_number)
-    return replace(pending, status=PolicyStatus.FAILED)
+    declined = isinstance(answer, Declined)
+    reason = BindingReason.CARRIER_DECLINED if declined else BindingReason.CARRIER_UNAVAILABLE
+    return replace(pending, status=PolicyStatus.FAILED, fail_reason=reason)

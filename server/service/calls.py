@@ -1,15 +1,17 @@
 """How a call reaches its use case: as a read, as a change, or as one of a set."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
 from server.domain.decision import AssignmentRequest
 from server.domain.ports import Clock, Storage, Unit
-from server.service.assignments import CreateAssignments, Creation
+from server.service.assignments import Asked, CreateAssignments, Creation
 from server.service.context import Context
-from server.service.once import Reply, RequestKey, once
+from server.service.once import Awaits, Reply, RequestKey, once
+from server.service.remote import RemoteBindings
+from server.service.waiting import Settlements
 from server.service.writer import Writer
 
 T = TypeVar("T")
@@ -28,11 +30,20 @@ class Terms:
 
 class Calls:
     def __init__(
-        self, storage: Storage, writer: Writer, create_assignments: CreateAssignments, clock: Clock, terms: Terms
+        self,
+        storage: Storage,
+        writer: Writer,
+        create_assignments: CreateAssignments,
+        settlements: Settlements,
+        remote: RemoteBindings | None,
+        clock: Clock,
+        terms: Terms,
     ) -> None:
         self._storage = storage
         self._writer = writer
         self._create_assignments = create_assignments
+        self._settlements = settlements
+        self._remote = remote
         self._clock = clock
         self.terms = terms
 
@@ -52,4 +63,12 @@ class Calls:
 
     async def create_assignment(self, ctx: Context, key: RequestKey | None, request: AssignmentRequest) -> Reply:
         creation = Creation(ctx=ctx, request=request, key=key)
-        return await self._writer.run_in_set(self._create_assignments, creation)
+        while True:
+            result: Reply | Awaits | Asked = await self._writer.run_in_set(self._create_assignments, creation)
+            if isinstance(result, Reply):
+                return result
+            if isinstance(result, Asked):
+                assert self._remote is not None, "only a remote carrier is asked outside the unit"  # noqa: S101
+                return await self._remote.carry_out(result)
+            settled = await self._settlements.wait(ctx.platform, result.policy)
+            creation = replace(creation, awaited=result.policy, gave_up=not settled)

@@ -71,9 +71,9 @@ def delete(unit: Unit, ctx: Context, contractor_id: str) -> Contractor:
         if application.status_at(session, ctx.now) in application.LIVE:
             unit.sessions.update(application.cancel(session, ctx.now))
     live = unit.policies.live(ctx.platform, [contractor_id]).get(contractor_id, ())
-    ended = [policies.cancelled(p, "contractor deleted", ctx.now) for p in live if p.status is PolicyStatus.ACTIVE]
-    if ended:
-        unit.policies.update(ended)
+    active = [policy for policy in live if policy.status is PolicyStatus.ACTIVE]
+    if active:  # one that is still being bound is voided when the carrier has answered
+        policies.end(unit, active, "contractor deleted", ctx.now)
     contractor = replace(contractor, delete_time=ctx.now, update_time=ctx.now)
     unit.contractors.update(contractor)
     return contractor

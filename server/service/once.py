@@ -18,6 +18,13 @@ class RequestKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaits:
+    """A call's result when a carrier is being asked: it comes back when the policy is settled."""
+
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """A response as it goes over the wire."""
 
@@ -32,23 +39,27 @@ def once(unit: Unit, key: RequestKey | None, now: datetime, work: Callable[[], b
         return Reply(work())
     stored = unit.requests.find(key.platform, [key.request_id]).get(key.request_id)
     if stored is not None:
-        return replay(stored, key)
+        result = replay(stored, key)
+        assert isinstance(result, Reply), "only assignments await a carrier, and theirs is another digest"  # noqa: S101
+        return result
     reply = Reply(work())
     unit.requests.insert([to_store(key, reply, now)])
     return reply
 
 
-def replay(stored: StoredRequest, key: RequestKey) -> Reply:
+def replay(stored: StoredRequest, key: RequestKey) -> Reply | Awaits:
+    """Raises RequestIdReused."""
     if stored.digest != key.digest:
         raise RequestIdReused(request_id=key.request_id)
-    return Reply(stored.response, replayed=True)
+    return Awaits(stored.awaits) if stored.awaits else Reply(stored.response, replayed=True)
 
 
-def to_store(key: RequestKey, reply: Reply, now: datetime) -> StoredRequest:
+def to_store(key: RequestKey, result: Reply | Awaits, now: datetime) -> StoredRequest:
     return StoredRequest(
         platform=key.platform,
         request_id=key.request_id,
         digest=key.digest,
-        response=reply.body,
+        response=b"" if isinstance(result, Awaits) else result.body,
+        awaits=result.policy if isinstance(result, Awaits) else "",
         create_time=now,
     )

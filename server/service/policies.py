@@ -1,15 +1,17 @@
 """Policies."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from server.domain import matching
-from server.domain.enums import PolicyStatus
+from server.domain.enums import CarrierOrderKind, PolicyStatus
 from server.domain.errors import NotFound, PolicyNotActive
 from server.domain.ports import Unit
 from server.domain.records import Policy
 from server.service.context import Context
 from server.service.paging import paged
+from server.service.settling import order
 
 
 def get(unit: Unit, ctx: Context, policy_id: str) -> Policy:
@@ -38,10 +40,14 @@ def cancel(unit: Unit, ctx: Context, policy_id: str, reason: str) -> Policy:
     policy = get(unit, ctx, policy_id)
     if policy.status is not PolicyStatus.ACTIVE:
         raise PolicyNotActive(policy=policy.id, status=matching.status_at(policy, ctx.now).name)
-    policy = cancelled(policy, reason, ctx.now)
-    unit.policies.update([policy])
-    return policy
+    return end(unit, [policy], reason, ctx.now)[0]
 
 
-def cancelled(policy: Policy, reason: str, now: datetime) -> Policy:
-    return replace(policy, status=PolicyStatus.CANCELLED, cancel_time=now, cancel_reason=reason)
+def end(unit: Unit, policies: Sequence[Policy], reason: str, now: datetime) -> list[Policy]:
+    """Cancels the policies, and owes it to a remote carrier to tell it."""
+    ended = [replace(p, status=PolicyStatus.CANCELLED, cancel_time=now, cancel_reason=reason) for p in policies]
+    unit.policies.update(ended)
+    owed = [order(policy, CarrierOrderKind.CANCEL, now) for policy in ended if policy.remote]
+    if owed:
+        unit.orders.insert(owed)
+    return ended

@@ -69,14 +69,21 @@ class Writer:
         """The work's result once it is on disk. Raises what the work raised, and as `run_in_set`."""
         return cast("T", await self.run_in_set(each, work))
 
+    async def run_ahead(self, work: Callable[[Unit], T]) -> T:
+        """As `run`, but ahead of the queue and outside its bound: for what others wait for, such as settling."""
+        return cast("T", await self._enqueue(self._queue.appendleft, each, work))
+
     async def run_in_set(self, work: SetWork[R, T], request: R) -> T:
         """Raises DomainErrors: the call's own, ConcurrentUpdate, StorageUnavailable, Overloaded."""
         if self._closing or len(self._queue) >= self._queue_max:
             raise Overloaded(limit="calls that wait to be written")
+        return cast("T", await self._enqueue(self._queue.append, work, request))
+
+    async def _enqueue(self, put: Callable[[_Call], None], work: SetWork[Any, Any], request: object) -> object:
         call = _Call(work, request, asyncio.get_running_loop().create_future())
-        self._queue.append(call)
+        put(call)
         self._arrived.set()
-        return cast("T", await call.answer)
+        return await call.answer
 
     async def _take_batches(self) -> None:
         while self._queue or not self._closing:

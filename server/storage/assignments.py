@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, select
+from sqlalchemy import Connection, RowMapping, and_, bindparam, select, update
 
 from server.domain.enums import BindingOutcome
 from server.domain.ports import DecisionRecord, Page
@@ -57,6 +57,17 @@ class Assignments:
     def insert(self, made: Sequence[DecisionRecord]) -> None:
         self._connection.execute(assignments.insert(), [_assignment_row(entry) for entry in made])
         self._connection.execute(decisions.insert(), [_decision_row(entry) for entry in made])
+
+    def decide_again(self, entry: DecisionRecord) -> None:
+        key = (assignments.c.contractor == entry.assignment.contractor, assignments.c.id == entry.assignment.id)
+        shown = {"decision": entry.number, "outcome": entry.assignment.binding.outcome}
+        self._connection.execute(update(assignments).where(*key), shown)
+        self._connection.execute(decisions.insert(), _decision_row(entry))
+
+    def last_decision(self, assignment: Assignment) -> int:
+        key = (assignments.c.contractor == assignment.contractor, assignments.c.id == assignment.id)
+        number: int = self._connection.scalars(select(assignments.c.decision).where(*key)).one()
+        return number
 
 
 def _assignment_row(entry: DecisionRecord) -> dict[str, Any]:

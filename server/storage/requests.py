@@ -1,8 +1,9 @@
 """Stored responses, by platform and request id (spec 8)."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from server.domain.ports import StoredRequest
 from server.storage import rows
@@ -22,3 +23,17 @@ class Requests:
 
     def insert(self, stored: Sequence[StoredRequest]) -> None:
         self._connection.execute(requests.insert(), [rows.values_of(entry) for entry in stored])
+
+    def settle(self, platform: str, request_id: str, response: bytes) -> None:
+        key = (requests.c.platform == platform, requests.c.request_id == request_id)
+        self._connection.execute(update(requests).where(*key), {"response": response, "awaits": ""})
+
+    def sweep(self, before: datetime, most: int) -> int:
+        oldest = select(requests.c.platform, requests.c.request_id).where(
+            requests.c.create_time < before, requests.c.awaits == ""
+        )
+        keys = self._connection.execute(oldest.order_by(requests.c.create_time).limit(most)).all()
+        if keys:
+            key = (requests.c.platform == bindparam("p"), requests.c.request_id == bindparam("r"))
+            self._connection.execute(delete(requests).where(*key), [{"p": p, "r": r} for p, r in keys])
+        return len(keys)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from server.domain import enums
@@ -149,6 +150,8 @@ policies = Table(
     Column("create_time", UtcDateTime, nullable=False),
     Column("cancel_time", UtcDateTime),
     Column("cancel_reason", String, nullable=False),
+    Column("remote", Boolean, nullable=False, server_default=false()),
+    Column("fail_reason", Enum(enums.BindingReason)),
     PrimaryKeyConstraint("contractor", "id"),
     # Two binders that saw the same state cannot both insert (spec 7).
     UniqueConstraint("platform", "contractor", "number"),
@@ -205,10 +208,43 @@ requests = Table(
     Column("platform", String),
     Column("request_id", String),
     Column("digest", LargeBinary, nullable=False),
-    Column("response", LargeBinary, nullable=False),
+    Column("response", LargeBinary, nullable=False),  # empty while `awaits` is set
+    Column("awaits", String, nullable=False, server_default=""),  # the policy that the carrier is asked for
     Column("create_time", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("platform", "request_id"),
     Index(None, "create_time"),
+)
+
+pending_bindings = Table(
+    "pending_bindings",
+    metadata,
+    # A policy that a remote carrier is being asked for, and the assignment that waits to be settled with it.
+    Column("contractor", String),
+    Column("policy", String),
+    Column("platform", String, nullable=False),
+    Column("assignment", String, nullable=False),
+    Column("request_id", String, nullable=False),  # empty: the caller gave none
+    Column("token", String, nullable=False),  # of the worker that asks: only it may settle
+    Column("lease_expire_time", UtcDateTime, nullable=False),  # then another worker takes over
+    PrimaryKeyConstraint("contractor", "policy"),
+    ForeignKeyConstraint(["contractor", "policy"], ["policies.contractor", "policies.id"]),
+    Index(None, "policy"),
+    Index(None, "lease_expire_time"),
+)
+
+carrier_orders = Table(
+    "carrier_orders",
+    metadata,
+    # What a remote carrier is owed: written in the change's transaction, sent by the reconciler, then deleted.
+    Column("contractor", String),
+    Column("policy", String),
+    Column("platform", String, nullable=False),
+    Column("kind", Enum(enums.CarrierOrderKind)),
+    Column("due_time", UtcDateTime, nullable=False),
+    Column("tries", Integer, nullable=False),
+    PrimaryKeyConstraint("contractor", "policy", "kind"),
+    ForeignKeyConstraint(["contractor", "policy"], ["policies.contractor", "policies.id"]),
+    Index(None, "due_time"),
 )
 
 writers = Table(

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from sqlalchemy import Connection
 
 from server.storage.assignments import Assignments
+from server.storage.carriers import CarrierOrders, PendingBindings
 from server.storage.contractors import Contractors
 from server.storage.jobs import JobCategories, Jobs
 from server.storage.policies import Policies
@@ -24,6 +25,8 @@ class SqlUnit:
         self.policies = Policies(connection)
         self.assignments = Assignments(connection)
         self.requests = Requests(connection)
+        self.pending = PendingBindings(connection)
+        self.orders = CarrierOrders(connection)
 
     def savepoint(self) -> AbstractContextManager[object]:
         return self._connection.begin_nested()

@@ -1,0 +1,124 @@
+"""Remote carriers: asked between two units, never inside a transaction (architecture, "Carriers")."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from server.domain.carrier import Answer, CarrierUnavailable
+from server.domain.enums import CarrierOrderKind
+from server.domain.errors import Retryable
+from server.domain.ports import CarrierOrder, Clock, PendingBinding, RemoteCarrier, Storage
+from server.domain.records import Assignment, Policy
+from server.service.assignments import Asked
+from server.service.once import Reply
+from server.service.settling import settle, take_over
+from server.service.tasks import Tasks
+from server.service.waiting import Settlements
+from server.service.writer import Writer
+
+log = structlog.get_logger()
+
+ROUND_SECONDS = 1.0
+MOST_ORDERS = 20
+LONGEST_PAUSE = timedelta(seconds=60)
+SETTLE_PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteBindings:
+    """Asks the carrier, settles what it answers, takes over what was left, and sends what is owed."""
+
+    storage: Storage
+    writer: Writer
+    carrier: RemoteCarrier
+    render: Callable[[Assignment], bytes]
+    clock: Clock
+    lease: timedelta
+    settlements: Settlements
+    tasks: Tasks
+
+    def start(self) -> None:
+        self.tasks.start_loop(self._rounds())
+
+    async def close(self) -> None:
+        """Waits for the carrier's answers that are under way."""
+        await self.tasks.drain()
+
+    async def carry_out(self, asked: Asked) -> Reply:
+        """The carrier is asked and its answer settled, whether or not the caller stays."""
+        return await asyncio.shield(self.tasks.start(self._ask(asked.policy, asked.pending)))
+
+    async def _rounds(self) -> None:
+        """Recovery and reconciliation, at start and then periodically."""
+        while True:
+            for step in (self.recover, self.reconcile):
+                await _logged(step())
+            await asyncio.sleep(ROUND_SECONDS)
+
+    async def recover(self) -> None:
+        """Asks again, by the same key, for policies whose worker is gone."""
+        if not await self.storage.read(lambda unit: unit.pending.expired(self.clock(), 1)):
+            return
+        taken = await self.writer.run_ahead(lambda unit: take_over(unit, self.clock(), self.lease))
+        for policy, pending in taken:
+            log.warning("binding taken over", policy=policy.id)
+            self.tasks.start(self._ask(policy, pending))
+
+    async def reconcile(self) -> None:
+        """Sends the orders that are due."""
+        due = await self.storage.read(lambda unit: unit.orders.due(self.clock(), MOST_ORDERS))
+        await asyncio.gather(*(self._send(order) for order in due))
+
+    async def _ask(self, policy: Policy, pending: PendingBinding) -> Reply:
+        try:
+            answer = await self.carrier.bind(policy)
+            reply = await self._settle(pending, answer)
+        finally:
+            self.settlements.announce(policy.id)
+        if reply is not None:
+            return reply
+        await self.settlements.wait(policy.platform, policy.id)
+        ids = [pending.assignment]
+        found = await self.storage.read(lambda unit: unit.assignments.find(pending.platform, ids))
+        assignment = found[pending.assignment]
+        return Reply(self.render(assignment), outcome=assignment.binding.outcome.name)
+
+    async def _settle(self, pending: PendingBinding, answer: Answer) -> Reply | None:
+        """As long as the lease lasts: then the answer is for another worker to get."""
+        while True:
+            try:
+                return await self.writer.run_ahead(
+                    lambda unit: settle(unit, pending, answer, self.clock(), self.render)
+                )
+            except Retryable:
+                if self.clock() >= pending.lease_expire_time:
+                    raise
+                await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+
+    async def _send(self, order: CarrierOrder) -> None:
+        found = await self.storage.read(lambda unit: unit.policies.find(order.platform, [order.policy]))
+        policy = found[order.policy]
+        tell = self.carrier.void if order.kind is CarrierOrderKind.VOID else self.carrier.cancel
+        try:
+            await tell(policy)
+        except CarrierUnavailable:
+            pause = min(timedelta(seconds=2**order.tries), LONGEST_PAUSE)
+            later = replace(order, tries=order.tries + 1, due_time=self.clock() + pause)
+            await self.writer.run_ahead(lambda unit: unit.orders.update(later))
+        else:
+            await self.writer.run_ahead(lambda unit: unit.orders.delete(order))
+            log.info("carrier told", policy=policy.id, order=order.kind.name)
+
+
+async def _logged(step: Coroutine[Any, Any, None]) -> None:
+    """A round that fails is tried again with the next: nothing waits for it."""
+    try:
+        await step
+    except Retryable as error:
+        log.warning("round put off", reason=error.reason)
+    except Exception:
+        log.exception("round failed")
