@@ -143,6 +143,15 @@ class Client:
         request = policies_pb.CancelPolicyRequest(id=policy, reason=reason)
         return (await self.policies.CancelPolicy(request)).policy
 
+    async def get_assignment(self, assignment: str) -> pb.Assignment:
+        request = assignments_pb.GetAssignmentRequest(id=assignment)
+        return (await self.assignments.GetAssignment(request)).assignment
+
+    async def assignments_of(self, contractor: str) -> list[pb.Assignment]:
+        """At most 200 of them, the first one first."""
+        request = assignments_pb.ListAssignmentsRequest(contractor=contractor, page_size=200)
+        return list((await self.assignments.ListAssignments(request)).assignments)[::-1]
+
     async def assign(
         self,
         contractor: str,
