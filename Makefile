@@ -12,12 +12,15 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Optin needs Python 3.11 or newer; set PYTHON=... to choose one." if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PYTHON) -c 'import sys; sys.exit("Optin needs Python 3.11 or newer; set PYTHON=... to choose one." if sys.version_info < (3, 11) else 0)'
+	@echo 'Installing into $(VENV); this takes a minute or two, once.'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 run: $(READY) ## serve on 127.0.0.1:50051, on the embedded database data/optin.db
+	@echo 'Next, in a second terminal:  $(BIN)/grpcurl -plaintext 127.0.0.1:50051 list'
+	@echo 'The whole walk is in README.md. Ctrl-C stops the server.'
 	@$(BIN)/optin serve
 
 demo: $(READY) ## the guide's four steps against a server of its own, as a table
@@ -25,7 +28,7 @@ demo: $(READY) ## the guide's four steps against a server of its own, as a table
 
 test: $(READY) ## all tests, with coverage
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -n auto --cov --cov-report=
+	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=
 	$(BIN)/python -m coverage report --fail-under=95
 	$(BIN)/python -m coverage report --include='server/domain/*' --fail-under=100
 
@@ -46,7 +49,7 @@ proto: $(READY) ## write generated/ from proto/
 
 tools: ## install ghz and grpcurl under .tools/ (needs Go)
 	GOBIN=$(CURDIR)/.tools go install github.com/bojand/ghz/cmd/ghz@v0.121.0
-	GOBIN=$(CURDIR)/.tools go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest
+	GOBIN=$(CURDIR)/.tools go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 
 clean: ## remove what was made: environment, tools, caches, results; keeps data/
 	rm -rf $(VENV) .tools results .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -79,9 +79,11 @@ def serve(tmp_path: Path, clock: Clock) -> Serving:
     @asynccontextmanager
     async def serving(*, carrier: Any = None, **settings: Any) -> AsyncIterator[Client]:
         settings.setdefault("database_url", f"sqlite+aiosqlite:///{tmp_path}/optin.db")
-        async with running(Settings(port=0, **settings), carrier=carrier, clock=clock) as server:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-                yield Client(channel)
+        async with (
+            running(Settings(port=0, **settings), carrier=carrier, clock=clock) as server,
+            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        ):
+            yield Client(channel)
 
     return serving
 

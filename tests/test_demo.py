@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("demo")  # one run, in one worker
+
 OPTIN = Path(sys.executable).with_name("optin")
 
 

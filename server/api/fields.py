@@ -25,6 +25,8 @@ HTTP_URL = TypeAdapter(AnyHttpUrl)
 LONGEST_URL = 2_048
 LARGEST_NET_RATE = 10_000  # $100 for each $100 of pay
 
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()  # only the syntax is checked: reserved domains are allowed
+
 
 def text(most: int, *, required: bool = False, lines: bool = False) -> Any:
     """Text of at most so many characters, without surrounding spaces."""
@@ -62,16 +64,18 @@ def _phone(value: str) -> str:
         number = phonenumbers.parse(value, "US")
     except phonenumbers.NumberParseException:
         number = None
-    if number is None or not phonenumbers.is_possible_number(number):
+    # Not `is_possible_number`, which takes a number without its area code too.
+    possible = phonenumbers.ValidationResult.IS_POSSIBLE
+    if number is None or CONTROL.search(value) or phonenumbers.is_possible_number_with_reason(number) != possible:
         raise ValueError("must be a possible phone number, in US or international notation")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _postalcode(value: str) -> str:
-    digits = value.strip().replace("-", "")
-    if not re.fullmatch(r"[0-9]{5}([0-9]{4})?", digits):
+    code = value.strip()
+    if not re.fullmatch(r"[0-9]{5}(-?[0-9]{4})?", code):
         raise ValueError("must be 5 or 9 digits")
-    return digits
+    return code.replace("-", "")
 
 
 def _country(value: str) -> str:

@@ -43,7 +43,7 @@ def parse_update(model: type[Fields], request: Message, prefix: str) -> dict[str
     violations = _request_violations(request)
     if not plain.get("id"):
         violations.append(Violation(f"{prefix}.id", "is required"))
-    if not paths.keys() <= known.keys():
+    if not paths.keys() <= set(known):
         violations.append(Violation("update_mask", f"must name only fields of {resource.DESCRIPTOR.name}, each whole"))
     patch = model.model_construct()
     chosen = [path for path in paths if path in known and path in model.model_fields]

@@ -1,15 +1,15 @@
 """Commits whose answer may be lost.
 
 Each unit leaves its name in its writer's row. When a commit raises, the row tells whether it took effect: the unit
-after all succeeded, or nothing of it was written. On PostgreSQL, reading the row `FOR UPDATE` waits for a
+after all succeeded, or nothing of it was written. On PostgreSQL the row is read by writing it, which waits for a
 transaction that is still ending on the server.
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, exc, select
+from sqlalchemy import Connection, exc
 from ulid import ULID
 
 from server.domain.errors import StorageUnavailable
@@ -20,6 +20,8 @@ from server.storage.unit import SqlUnit
 from server.storage.upserts import insert
 
 T = TypeVar("T")
+
+NONE = ""  # the name of no unit
 
 
 class Commits:
@@ -46,18 +48,20 @@ class Commits:
 
     def sign(self, connection: Connection, unit: str) -> None:
         """Writes the unit's name into the writer's row, first thing."""
-        statement = insert(connection, writers)
-        statement = statement.on_conflict_do_update(
-            index_elements=["writer"], set_={"unit": statement.excluded["unit"]}
-        )
-        connection.execute(statement, {"writer": self._writer, "unit": unit})
+        connection.execute(_upsert(connection, "unit"), {"writer": self._writer, "unit": unit})
 
     def _took_effect(
         self, connect: Callable[[], AbstractContextManager[Connection]], unit: str, why: Exception
     ) -> bool:
-        last = select(writers.c.unit).where(writers.c.writer == self._writer).with_for_update()
         try:
             with connect() as connection, connection.begin():
-                return connection.scalar(last) == unit
-        except (exc.DBAPIError, OSError):
+                last = _upsert(connection, "writer").returning(writers.c.unit)
+                return bool(connection.scalar(last, {"writer": self._writer, "unit": NONE}) == unit)
+        except (exc.SQLAlchemyError, OSError):
             raise StorageUnavailable from why
+
+
+def _upsert(connection: Connection, replaced: str) -> Any:
+    """A writer's row, or `replaced` in the one that is there."""
+    statement = insert(connection, writers)
+    return statement.on_conflict_do_update(index_elements=["writer"], set_={replaced: statement.excluded[replaced]})

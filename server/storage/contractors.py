@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, update
-from sqlalchemy.dialects import postgresql
 
 from server.domain.errors import DuplicateEmail
 from server.domain.ports import Page
@@ -12,12 +11,21 @@ from server.domain.records import Address, Contractor
 from server.storage import rows
 from server.storage.rows import IDS
 from server.storage.tables import contractors, emails
-from server.storage.upserts import insert
+from server.storage.upserts import insert, is_postgresql
 
 FIND = select(contractors).where(contractors.c.platform == bindparam("platform"), contractors.c.id.in_(IDS))
 EXISTING = select(contractors.c.id).where(contractors.c.id.in_(IDS))
 LOCK = EXISTING.order_by(contractors.c.id).with_for_update(key_share=True)
 LOCK_FREE = EXISTING.order_by(contractors.c.id).with_for_update(key_share=True, skip_locked=True)
+
+HELD_EMAIL = select(contractors.c.email_folded).where(
+    contractors.c.id == bindparam("id"), contractors.c.delete_time.is_(None)
+)
+FREE_EMAIL = delete(emails).where(
+    emails.c.platform == bindparam("platform"),
+    emails.c.email_folded == bindparam("email_folded"),
+    emails.c.contractor == bindparam("contractor"),
+)
 
 
 class Contractors:
@@ -31,7 +39,7 @@ class Contractors:
         contractors and waits for others could wait in a circle.
         """
         wanted = frozenset(ids)
-        if not wanted or self._connection.dialect.name != postgresql.dialect.name:
+        if not wanted or not is_postgresql(self._connection):
             return frozenset()
         free = self._ids(LOCK_FREE, wanted)
         if free == wanted:
@@ -62,10 +70,13 @@ class Contractors:
         self._connection.execute(contractors.insert(), _row(contractor))
 
     def update(self, contractor: Contractor) -> None:
-        held = emails.c.contractor == contractor.id
-        self._connection.execute(delete(emails).where(emails.c.platform == contractor.platform, held))
-        if contractor.delete_time is None:
-            self._take_email(contractor)
+        held = self._connection.scalar(HELD_EMAIL, {"id": contractor.id})
+        wanted = contractor.email.casefold() if contractor.delete_time is None else None
+        if held != wanted:
+            key = {"platform": contractor.platform, "email_folded": held, "contractor": contractor.id}
+            self._connection.execute(FREE_EMAIL, key)
+            if wanted is not None:
+                self._take_email(contractor)
         self._connection.execute(update(contractors).where(contractors.c.id == contractor.id), _row(contractor))
 
     def _take_email(self, contractor: Contractor) -> None:

@@ -10,7 +10,8 @@ from server.domain.ports import Conflict
 
 # https://www.postgresql.org/docs/15/errcodes-appendix.html
 RERUN = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
-UNREACHABLE_CLASSES = ("08", "53", "57", "58")  # connection, resources, operator intervention, system error
+# Connection, authorization, no such database, resources, operator intervention, system error.
+UNREACHABLE_CLASSES = ("08", "28", "3D", "53", "57", "58")
 
 
 @contextmanager
@@ -33,11 +34,13 @@ def translated() -> Iterator[None]:
 
 
 def _is_unreachable(error: exc.DBAPIError) -> bool:
-    # SQLite's OperationalError: busy, disk full, disk I/O error, cannot open, read-only.
     state = _sqlstate(error)
     if state:
         return state.startswith(UNREACHABLE_CLASSES)
-    return error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError)
+    # SQLite's OperationalError: busy, disk full, disk I/O error, cannot open, read-only. Its DatabaseError itself,
+    # none of the kinds of it: not a database, malformed.
+    kinds = (exc.OperationalError, exc.InterfaceError)
+    return error.connection_invalidated or isinstance(error, kinds) or type(error) is exc.DatabaseError
 
 
 def _sqlstate(error: exc.DBAPIError) -> str:

@@ -70,5 +70,6 @@ def async_engine(url: URL, *, size: int = 1, isolation_level: str = "READ COMMIT
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
         isolation_level=isolation_level,
+        hide_parameters=True,  # an error's text ends in a log
         connect_args={"timeout": CONNECT_SECONDS, "server_settings": SERVER_SETTINGS},
     )

@@ -12,6 +12,7 @@ from server.domain.ports import Page
 
 T = TypeVar("T")
 
+NUL = "\0"  # PostgreSQL refuses it in a text, so no id has one
 IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 
 
@@ -23,9 +24,10 @@ def padded(ids: Iterable[str]) -> list[str]:
 
 def fetch(connection: Connection, statement: Select[Any], ids: Collection[str], **values: Any) -> Sequence[RowMapping]:
     """The rows of a statement over IDS; asks nothing when there are none."""
-    if not ids:
+    possible = [id_ for id_ in ids if NUL not in id_]
+    if not possible:
         return ()
-    return connection.execute(statement, {"ids": padded(ids), **values}).mappings().all()
+    return connection.execute(statement, {"ids": padded(possible), **values}).mappings().all()
 
 
 def keyset(

@@ -1,18 +1,19 @@
-"""The schema's version: brings a database up to the code's, and refuses one that is ahead of it."""
+"""The schema's version: brings a database up to the code's, and refuses one that is ahead of it.
+
+Alembic is imported only where there is something to migrate: a start on a current database does without.
+"""
 
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, inspect, text
 
 from server.storage.failures import translated
-from server.storage.postgres import async_engine
 from server.storage.sqlite import writer_engine
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+VERSION_TABLE = "alembic_version"
 
 
 class SchemaTooNew(Exception):
@@ -37,13 +38,8 @@ async def _run(url: URL, work: Callable[[Connection], None]) -> None:
     with translated():
         if url.get_backend_name() == "sqlite":
             await asyncio.to_thread(_run_on_sqlite, url, work)
-            return
-        engine = async_engine(url)
-        try:
-            async with engine.begin() as connection:
-                await connection.run_sync(work)
-        finally:
-            await engine.dispose()
+        else:
+            await _run_on_postgresql(url, work)
 
 
 def _run_on_sqlite(url: URL, work: Callable[[Connection], None]) -> None:
@@ -57,30 +53,48 @@ def _run_on_sqlite(url: URL, work: Callable[[Connection], None]) -> None:
         engine.dispose()
 
 
-def config(connection: Connection) -> Config:
-    made = Config(attributes={"connection": connection})
-    made.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    return made
+async def _run_on_postgresql(url: URL, work: Callable[[Connection], None]) -> None:
+    from server.storage.postgres import async_engine
+
+    engine = async_engine(url)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(work)
+    finally:
+        await engine.dispose()
 
 
 def _upgrade(connection: Connection) -> None:
-    if _version(connection) not in {*_known(connection), None}:
-        raise SchemaTooNew
-    command.upgrade(config(connection), "head")
+    if _is_current(connection):
+        return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS))
+    command.upgrade(config, "head")
 
 
 def _require_current(connection: Connection) -> None:
-    version, known = _version(connection), _known(connection)
-    if version is not None and version not in known:
-        raise SchemaTooNew
-    if version != known[0]:
+    if not _is_current(connection):
         raise SchemaTooOld
 
 
+def _is_current(connection: Connection) -> bool:
+    """Raises SchemaTooNew."""
+    version, known = _version(connection), revisions()
+    if version is not None and version not in known:
+        raise SchemaTooNew
+    return version == known[-1]
+
+
 def _version(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    version: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    return version
 
 
-def _known(connection: Connection) -> list[str]:
-    """The code's versions, newest first."""
-    return [script.revision for script in ScriptDirectory.from_config(config(connection)).walk_revisions()]
+def revisions() -> list[str]:
+    """The code's revisions, oldest first: their files begin with them."""
+    return sorted(file.name.partition("_")[0] for file in MIGRATIONS.glob("versions/[0-9]*.py"))

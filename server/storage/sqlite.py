@@ -35,8 +35,9 @@ class SqliteStorage:
     """Implements `ports.Storage` over one file."""
 
     def __init__(self, url: URL) -> None:
-        self.path = Path(url.database or "")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = Path(url.database or "").resolve()  # one lock, by whatever name the file goes
+        with translated():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock_file: IO[str] | None = None
         self._writer = writer_engine(self.path)
         self._reader = reader_engine(self.path)
@@ -45,14 +46,16 @@ class SqliteStorage:
         self._commits = Commits()
 
     def hold(self) -> None:
-        """Keeps other servers off the file until `close`. Raises FileInUse. The kernel lets go at any exit."""
-        lock_file = self.path.with_name(self.path.name + ".lock").open("w")
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock_file.close()
-            raise FileInUse(str(self.path)) from error
-        self._lock_file = lock_file
+        """Keeps other servers off the file until `close`. The kernel lets go at any exit.
+
+        Raises FileInUse, StorageUnavailable.
+        """
+        with translated():
+            self._lock_file = self.path.with_name(self.path.name + ".lock").open("w")
+            try:
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise FileInUse(str(self.path)) from error
 
     async def read(self, work: Callable[[Unit], T]) -> T:
         return await _in_thread(self._reader_threads, self._read, work)
@@ -108,6 +111,7 @@ def _engine(path: Path, begin: str, pragmas: tuple[str, ...], size: int) -> Engi
         poolclass=QueuePool,
         pool_size=size,
         max_overflow=0,
+        hide_parameters=True,  # an error's text ends in a log
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "cached_statements": 256},
     )
 

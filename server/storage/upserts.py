@@ -1,10 +1,21 @@
 """INSERT with ON CONFLICT, which SQLite and PostgreSQL share and SQLAlchemy keeps in each dialect."""
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
-def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    if connection.dialect.name == postgresql.dialect.name:
+def is_postgresql(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    if is_postgresql(connection):
+        from sqlalchemy.dialects import postgresql  # not imported where it is not used: it takes its time
+
         return postgresql.insert(table)
     return sqlite.insert(table)

@@ -1,9 +1,12 @@
 """A client over the real stubs, with the guide's requests as they are, and short ways to what tests need."""
 
-from typing import Any
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, cast
 from uuid import uuid4
 
 import grpc
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 from optin.v1 import application_session_service_pb2 as sessions_pb
@@ -17,6 +20,7 @@ from optin.v1 import (
 from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import contractor_service_pb2 as contractors_pb
 from optin.v1 import job_service_pb2 as jobs_pb
+from optin.v1 import policy_service_pb2 as policies_pb
 from optin.v1 import resources_pb2 as pb
 
 GUIDE_START, GUIDE_END = 1_701_561_600, 1_701_907_200  # December 2023
@@ -25,6 +29,18 @@ WORKERS_COMP = pb.COVERAGE_TYPE_WORKERS_COMP
 
 def at(seconds: int) -> Timestamp:
     return Timestamp(seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it came: its bytes and the trailing metadata."""
+
+    body: bytes
+    trailing: dict[str, str | bytes]
+
+    @property
+    def replayed(self) -> bool:
+        return self.trailing.get("idempotent-replayed") == "true"
 
 
 class Client:
@@ -37,6 +53,14 @@ class Client:
         self.sessions = application_session_service_pb2_grpc.ApplicationSessionServiceStub(channel)
         self.assignments = assignment_service_pb2_grpc.AssignmentServiceStub(channel)
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
+
+    async def raw(self, method: str, body: Message | bytes, *metadata: tuple[str, str]) -> Answer:
+        """Sends bytes, or a message, to a method by its full name: `optin.v1.JobService/CreateJob`."""
+        sent = body if isinstance(body, bytes) else body.SerializeToString()
+        channel: Any = self.channel  # its types know of stubs only
+        call = channel.unary_unary(f"/{method}")(sent, metadata=metadata)
+        answer = await call
+        return Answer(answer, dict(await call.trailing_metadata() or ()))
 
     async def contractor(self, **changes: Any) -> pb.Contractor:
         """The guide's Jane Doe, with an email of her own each time."""
@@ -78,6 +102,15 @@ class Client:
         request = sessions_pb.CreateApplicationSessionRequest(application_session=session)
         return (await self.sessions.CreateApplicationSession(request)).application_session
 
+    async def get_session(self, session: str) -> pb.ApplicationSession:
+        request = sessions_pb.GetApplicationSessionRequest(id=session)
+        return (await self.sessions.GetApplicationSession(request)).application_session
+
+    async def cancel_session(self, session: str) -> pb.ApplicationSession:
+        """Of a complete general opt-in: withdraws it."""
+        request = sessions_pb.CancelApplicationSessionRequest(id=session)
+        return (await self.sessions.CancelApplicationSession(request)).application_session
+
     async def submit(self, session: str, **step: Any) -> pb.ApplicationSession:
         request = sessions_pb.SubmitApplicationStepRequest(id=session, **step)
         return (await self.sessions.SubmitApplicationStep(request)).application_session
@@ -94,16 +127,42 @@ class Client:
         await self.apply((await self.session(contractor.id, work_state)).id)
         return contractor
 
+    async def delete(self, contractor: str) -> pb.Contractor:
+        request = contractors_pb.DeleteContractorRequest(id=contractor)
+        return (await self.contractors.DeleteContractor(request)).contractor
+
+    async def policy(self, policy: str) -> pb.Policy:
+        return (await self.policies.GetPolicy(policies_pb.GetPolicyRequest(id=policy))).policy
+
+    async def policies_of(self, contractor: str) -> list[pb.Policy]:
+        """The contractor's policies, the first one first."""
+        found = await self.policies.ListPolicies(policies_pb.ListPoliciesRequest(contractor=contractor, page_size=200))
+        return sorted(found.policies, key=lambda policy: policy.number)
+
+    async def cancel_policy(self, policy: str, reason: str = "") -> pb.Policy:
+        request = policies_pb.CancelPolicyRequest(id=policy, reason=reason)
+        return (await self.policies.CancelPolicy(request)).policy
+
+    async def get_assignment(self, assignment: str) -> pb.Assignment:
+        request = assignments_pb.GetAssignmentRequest(id=assignment)
+        return (await self.assignments.GetAssignment(request)).assignment
+
+    async def assignments_of(self, contractor: str) -> list[pb.Assignment]:
+        """At most 200 of them, the first one first."""
+        request = assignments_pb.ListAssignmentsRequest(contractor=contractor, page_size=200)
+        return list((await self.assignments.ListAssignments(request)).assignments)[::-1]
+
     async def assign(
         self,
         contractor: str,
         job: str,
-        *types: int,
+        *types: pb.CoverageType.ValueType,
         start: int | None = GUIDE_START,
         end: int | None = GUIDE_END,
         request_id: str = "",
         validate_only: bool = False,
     ) -> assignments_pb.CreateAssignmentResponse:
+        """The guide's assignment: workers' compensation unless `types` says otherwise, 3 to 7 December 2023."""
         assignment = pb.Assignment(
             contractor=contractor,
             job=job,
@@ -150,9 +209,9 @@ class Refusal:
     def __init__(self, error: grpc.aio.AioRpcError) -> None:
         self.code = error.code()
         self.message = error.details() or ""
-        trailing = {key: value for key, value in error.trailing_metadata() or ()}
-        self.metadata = trailing
-        self.status = status_pb2.Status.FromString(trailing.get("grpc-status-details-bin", b""))
+        self.metadata: dict[str, str | bytes] = dict(error.trailing_metadata() or ())
+        details = self.metadata.get("grpc-status-details-bin", b"")
+        self.status = status_pb2.Status.FromString(cast("bytes", details))
         self.details = [self._unpack(detail) for detail in self.status.details]
 
     @staticmethod
@@ -161,24 +220,34 @@ class Refusal:
         detail.Unpack(message)
         return message
 
+    def __str__(self) -> str:
+        """All that the caller is told, in every place."""
+        return f"{self.code.name} {self.message!r} {self.metadata} {self.status}"
+
     def of(self, kind: type[Any]) -> list[Any]:
         return [detail for detail in self.details if isinstance(detail, kind)]
 
     @property
     def info(self) -> error_details_pb2.ErrorInfo:
+        info: error_details_pb2.ErrorInfo
         (info,) = self.of(error_details_pb2.ErrorInfo)
         return info
 
     @property
     def reason(self) -> str:
-        return self.info.reason
+        return str(self.info.reason)
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The ErrorInfo's metadata."""
+        return dict(self.info.metadata)
 
     @property
     def fields(self) -> set[str]:
         return {v.field for bad in self.of(error_details_pb2.BadRequest) for v in bad.field_violations}
 
 
-async def refused(call: Any) -> Refusal:
+async def refused(call: Awaitable[Any]) -> Refusal:
     """The error that the call ends in; an assertion when it succeeds."""
     try:
         answer = await call

@@ -57,7 +57,7 @@ rm -rf "$1"
 """
 
 
-class PostgresMissing(Exception):  # noqa: N818 - says what is the matter
+class PostgresMissing(Exception):
     """PostgreSQL is not installed here, or not one that is new enough."""
 
 

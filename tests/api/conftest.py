@@ -1,0 +1,31 @@
+"""Fixtures for calls: a PostgreSQL database by itself, and servers that share one."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.conftest import Serving
+from tests.support.client import Client
+from tests.support.postgres import PostgresCluster
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresCluster, postgres_template: str) -> Iterator[str]:
+    """A migrated database on PostgreSQL."""
+    url = postgres.create_database(template=postgres_template)
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "two servers on postgresql"])
+async def servers(request: pytest.FixtureRequest, serve: Serving) -> AsyncIterator[list[Client]]:
+    """A client of each server of one platform: one server on each kind of database, then two on one."""
+    if request.param == "sqlite":
+        async with serve() as client:
+            yield [client]
+        return
+    url = request.getfixturevalue("postgres_url")
+    async with AsyncExitStack() as stack:
+        count = 2 if request.param.startswith("two") else 1
+        yield [await stack.enter_async_context(serve(database_url=url)) for _ in range(count)]
