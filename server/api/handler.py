@@ -14,12 +14,12 @@ import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from ulid import ULID
 
 from server.api.call import Call
 from server.api.statuses import MalformedRequest, code_of, status_of
 from server.domain.errors import DomainError
 from server.service.calls import Calls
+from server.service.context import ulid
 from server.service.once import Reply
 
 log = structlog.get_logger("optin.call")
@@ -108,4 +108,4 @@ def _call_id(context: Context) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == CALL_ID and isinstance(value, str) and PRINTABLE.fullmatch(value):
             return value
-    return str(ULID())
+    return ulid()

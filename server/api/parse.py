@@ -31,6 +31,15 @@ def parse(model: type[F], message: Message, *checks: Check) -> F:
     return parsed
 
 
+def violations_of(model: type[Fields], plain: dict[str, Any]) -> list[Violation]:
+    """What is wrong with plain values, by the model's rules."""
+    try:
+        model.model_validate(plain)
+    except ValidationError as error:
+        return _violations(error)
+    return []
+
+
 def parse_update(model: type[Fields], request: Message, prefix: str) -> dict[str, Any]:
     """The changes that an update asks for, by field: those in the mask, or without a mask all that are set.
 
@@ -40,7 +49,7 @@ def parse_update(model: type[Fields], request: Message, prefix: str) -> dict[str
     plain = to_plain(resource)
     known = resource.DESCRIPTOR.fields_by_name
     paths = dict.fromkeys(request.update_mask.paths or plain)  # type: ignore[attr-defined]
-    violations = _request_violations(request)
+    violations = violations_of(ChangeRequest, to_plain(request))
     if not plain.get("id"):
         violations.append(Violation(f"{prefix}.id", "is required"))
     if not paths.keys() <= set(known):
@@ -53,14 +62,6 @@ def parse_update(model: type[Fields], request: Message, prefix: str) -> dict[str
         raise InvalidFields(_one_a_field(violations))
     values = patch.values()
     return {name: values[name] for name in chosen}
-
-
-def _request_violations(request: Message) -> list[Violation]:
-    try:
-        ChangeRequest.model_validate(to_plain(request))
-    except ValidationError as error:
-        return _violations(error)
-    return []
 
 
 def _assign(patch: Fields, name: str, plain: dict[str, Any], prefix: str) -> list[Violation]:

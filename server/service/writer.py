@@ -90,6 +90,7 @@ class Writer:
             self._arrived.clear()
             if not self._queue:
                 await self._arrived.wait()
+            await asyncio.sleep(0)  # what the loop has ready joins the batch
             size = min(self._batch_max, len(self._queue))
             batch = [call for call in (self._queue.popleft() for _ in range(size)) if not call.answer.done()]
             if batch:

@@ -55,8 +55,8 @@ class Assignments:
         return rows.keyset(self._connection, assignments, page, conditions, _record, source=WITH_BINDING)
 
     def insert(self, made: Sequence[DecisionRecord]) -> None:
-        self._connection.execute(assignments.insert(), [_assignment_row(entry) for entry in made])
-        self._connection.execute(decisions.insert(), [_decision_row(entry) for entry in made])
+        rows.insert(self._connection, assignments, [_assignment_row(entry) for entry in made])
+        rows.insert(self._connection, decisions, [_decision_row(entry) for entry in made])
 
     def decide_again(self, entry: DecisionRecord) -> None:
         key = (assignments.c.contractor == entry.assignment.contractor, assignments.c.id == entry.assignment.id)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, exc
-from ulid import ULID
+from uuid_utils import uuid7
 
 from server.domain.errors import StorageUnavailable
 from server.domain.ports import Unit
@@ -28,11 +28,11 @@ class Commits:
     """The units of one writer, one at a time."""
 
     def __init__(self) -> None:
-        self._writer = str(ULID())
+        self._writer = str(uuid7())
 
     def run(self, connect: Callable[[], AbstractContextManager[Connection]], work: Callable[[Unit], T]) -> T:
         """The unit in one transaction, on a connection of its own. Raises as `ports.Storage.write`."""
-        unit = str(ULID())
+        unit = str(uuid7())
         committing = False
         with translated():
             try:

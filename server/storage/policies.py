@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, or_, select, update
 
 from server.domain.enums import PolicyStatus
 from server.domain.ports import Page
@@ -17,7 +17,7 @@ FIND = select(policies).where(policies.c.platform == bindparam("platform"), poli
 LIVE = select(policies).where(
     policies.c.contractor.in_(IDS),
     policies.c.platform == bindparam("platform"),
-    policies.c.status.in_([PolicyStatus.PENDING, PolicyStatus.ACTIVE]),
+    or_(policies.c.status == PolicyStatus.ACTIVE, policies.c.status == PolicyStatus.PENDING),
 )
 LAST_NUMBERS = (
     select(policies.c.contractor, func.max(policies.c.number).label("number"))
@@ -57,7 +57,7 @@ class Policies:
         return rows.keyset(self._connection, policies, page, conditions, _record)
 
     def insert(self, added: Sequence[Policy]) -> None:
-        self._connection.execute(policies.insert(), [rows.values_of(policy) for policy in added])
+        rows.insert(self._connection, policies, [rows.values_of(policy) for policy in added])
 
     def update(self, changed: Sequence[Policy]) -> None:
         self._connection.execute(

@@ -1,12 +1,13 @@
 """What every repository does with statements and rows."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, RowMapping, Select, Table, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Dialect, RowMapping, Select, Table, bindparam, select
 
 from server.domain.ports import Page
 
@@ -30,6 +31,25 @@ def fetch(connection: Connection, statement: Select[Any], ids: Collection[str], 
     return connection.execute(statement, {"ids": padded(possible), **values}).mappings().all()
 
 
+def insert(connection: Connection, table: Table, added: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows that have a value for every column.
+
+    As `connection.execute(table.insert(), added)`, without what SQLAlchemy does anew for each row: measured, a
+    third of the time, which is most of a group commit's.
+    """
+    sql, columns = _insert(table, connection.dialect)
+    connection.exec_driver_sql(
+        sql, [tuple(row[name] if bind is None else bind(row[name]) for name, bind in columns) for row in added]
+    )
+
+
+@cache
+def _insert(table: Table, dialect: Dialect) -> tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]:
+    """The statement, and its columns in order with what makes a value fit for the driver."""
+    sql = str(table.insert().compile(dialect=dialect))
+    return sql, [(column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in table.columns]
+
+
 def keyset(
     connection: Connection,
     table: Table,
@@ -50,7 +70,12 @@ def keyset(
 
 def values_of(record: object) -> dict[str, Any]:
     """A record's fields by name, one level deep: a row, where names and columns are the same."""
-    return {f.name: getattr(record, f.name) for f in fields(record)}  # type: ignore[arg-type]
+    return {name: getattr(record, name) for name in _names(type(record))}  # type: ignore[arg-type]
+
+
+@cache
+def _names(record: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record))
 
 
 def to_json(value: object) -> Any:

@@ -6,26 +6,39 @@ from enum import IntEnum
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, SmallInteger, String
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time. SQLite gives times back naive, so the zone is put on again here."""
+    """An aware UTC time with microseconds. SQLite, which has no type for times, keeps it as ISO 8601 text."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.utcoffset() is None:
-            raise ValueError("a time without a zone must not reach the database")
-        return value.astimezone(UTC)
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return String() if dialect.name == sqlite.dialect.name else self.impl_instance
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        if value.tzinfo is not UTC:
+            value = _in_utc(value)
+        if dialect.name == sqlite.dialect.name:
+            return value.isoformat(" ", "microseconds")
+        return value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return time if time.tzinfo is UTC else time.astimezone(UTC)
+
+
+def _in_utc(value: datetime) -> datetime:
+    if value.utcoffset() is None:
+        raise ValueError("a time without a zone must not reach the database")
+    return value.astimezone(UTC)
 
 
 class Enum(TypeDecorator[IntEnum]):

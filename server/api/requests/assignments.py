@@ -1,44 +1,22 @@
-"""Requests about assignments."""
+"""Requests about assignments.
 
-from collections.abc import Iterable
+The one that creates is parsed by hand: it is on the hot path, where the model took four times as long.
+"""
+
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from server.api.fields import (
-    ChangeRequest,
-    CoverageTypes,
-    Fields,
-    FilterReference,
-    ListRequest,
-    Reference,
-    known,
-)
-from server.api.parse import Check
+from optin.v1.assignment_service_pb2 import CreateAssignmentRequest
+
+from server.api.fields import ChangeRequest, FilterReference, ListRequest, known
+from server.api.parse import violations_of
+from server.api.plain import to_datetime
 from server.domain.decision import AssignmentRequest
-from server.domain.enums import BindingOutcome
+from server.domain.enums import BindingOutcome, CoverageType
 from server.domain.errors import InvalidFields, Violation
 from server.domain.terms import assignment_period
 
-
-class AssignmentFields(Fields):
-    contractor: Reference
-    job: Reference
-    coverage_types: CoverageTypes = []  # noqa: RUF012
-    effective_time: datetime | None = None
-    end_time: datetime | None = None
-
-    def request(self, now: datetime, *, past_allowed: bool) -> AssignmentRequest:
-        return AssignmentRequest(
-            contractor=self.contractor,
-            job=self.job,
-            coverage_types=tuple(self.coverage_types),
-            period=assignment_period(self.effective_time, self.end_time, now, past_allowed=past_allowed),
-        )
-
-
-class CreateAssignment(ChangeRequest):
-    assignment: AssignmentFields
-    validate_only: bool = False
+COVERAGE_TYPES = frozenset(CoverageType)
 
 
 class ListAssignments(ListRequest):
@@ -47,20 +25,27 @@ class ListAssignments(ListRequest):
     outcome: Annotated[BindingOutcome | None, known(BindingOutcome)] = None
 
 
-def has_good_dates(now: datetime, *, past_allowed: bool) -> Check:
-    """The rules of spec 10, which need the clock."""
-
-    def check(request: dict[str, Any]) -> Iterable[Violation]:
-        assignment = request.get("assignment", {})
-        for name in ("effective_time", "end_time"):
-            if name in assignment and assignment[name] is None:
-                yield Violation(f"assignment.{name}", "must be a valid timestamp")
-        try:
-            assignment_period(
-                assignment.get("effective_time"), assignment.get("end_time"), now, past_allowed=past_allowed
-            )
-        except InvalidFields as error:
-            for violation in error.violations:
-                yield Violation(f"assignment.{violation.field}", violation.rule)
-
-    return check
+def creation(request: CreateAssignmentRequest, now: datetime, *, past_allowed: bool) -> AssignmentRequest:
+    """Raises InvalidFields."""
+    wanted = request.assignment
+    found = violations_of(ChangeRequest, {"request_id": request.request_id}) if request.request_id else []
+    if not wanted.contractor:
+        found.append(Violation("assignment.contractor", "is required"))
+    if not wanted.job:
+        found.append(Violation("assignment.job", "is required"))
+    if not COVERAGE_TYPES.issuperset(wanted.coverage_types):
+        found.append(Violation("assignment.coverage_types", "must be a known CoverageType, other than unspecified"))
+    times: dict[str, datetime | None] = {"effective_time": None, "end_time": None}
+    for name in times:
+        if wanted.HasField(name):  # type: ignore[arg-type]
+            times[name] = to_datetime(getattr(wanted, name))
+            if times[name] is None:
+                found.append(Violation(f"assignment.{name}", "must be a valid timestamp"))
+    try:
+        period = assignment_period(times["effective_time"], times["end_time"], now, past_allowed=past_allowed)
+    except InvalidFields as error:
+        found += (Violation(f"assignment.{bad.field}", bad.rule) for bad in error.violations)
+    if found:
+        raise InvalidFields(found)
+    types = tuple(dict.fromkeys(CoverageType(number) for number in wanted.coverage_types))
+    return AssignmentRequest(contractor=wanted.contractor, job=wanted.job, coverage_types=types, period=period)

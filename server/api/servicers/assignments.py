@@ -6,7 +6,7 @@ from server.api import render
 from server.api.call import Call
 from server.api.fields import IdRequest
 from server.api.parse import parse
-from server.api.requests.assignments import CreateAssignment, ListAssignments, has_good_dates
+from server.api.requests.assignments import ListAssignments, creation
 from server.domain.records import Assignment
 from server.service import assignments
 from server.service.once import Reply
@@ -26,10 +26,8 @@ class AssignmentService:
     async def CreateAssignment(
         self, request: pb.CreateAssignmentRequest, call: Call
     ) -> Reply | pb.CreateAssignmentResponse:
-        now, past_allowed = call.ctx.now, call.past_starts_allowed
-        parsed = parse(CreateAssignment, request, has_good_dates(now, past_allowed=past_allowed))
-        wanted = parsed.assignment.request(now, past_allowed=past_allowed)
-        if parsed.validate_only:
+        wanted = creation(request, call.ctx.now, past_allowed=call.past_starts_allowed)
+        if request.validate_only:
             return created(await call.read(lambda unit: assignments.preview(unit, call.ctx, wanted)))
         return await call.create_assignment(request, wanted)
 
