@@ -207,7 +207,7 @@ def test_the_walk_shows_the_outcomes_of_the_guide(answers: list[str]) -> None:
 
 def test_make_run_serves() -> None:
     done = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=True)
-    assert done.stdout.splitlines()[-1] == ".venv/bin/optin serve"
+    assert ".venv/bin/optin serve" in done.stdout.splitlines()
 
 
 def test_every_target_named_is_there() -> None:

@@ -150,6 +150,10 @@ def _distinct(values: list[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
+def _in_enum_order(values: list[CoverageType]) -> tuple[CoverageType, ...]:
+    return tuple(sorted(set(values)))
+
+
 Name = Annotated[str, text(100, required=True)]
 OptionalName = Annotated[str, text(100)]
 Line = Annotated[str, text(200)]
@@ -168,7 +172,7 @@ NetRate = Annotated[int, _within(0, LARGEST_NET_RATE)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 Reference = Annotated[str, Field(min_length=1)]  # of any shape: what refers to nothing is not found
 FilterReference = Annotated[str, text(200)]
-CoverageTypes = Annotated[list[Annotated[CoverageType, known(CoverageType)]], AfterValidator(_distinct)]
+CoverageTypes = Annotated[list[Annotated[CoverageType, known(CoverageType)]], AfterValidator(_in_enum_order)]
 States = Annotated[list[State], AfterValidator(_distinct)]
 
 

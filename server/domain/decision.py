@@ -29,7 +29,7 @@ OPT_IN_COVERS = (CoverageType.WORKERS_COMP,)
 class AssignmentRequest:
     contractor: str
     job: str
-    coverage_types: tuple[CoverageType, ...]  # in the order asked, without duplicates
+    coverage_types: tuple[CoverageType, ...]  # in the enum's order, without duplicates
     period: Period
 
 
