@@ -47,5 +47,5 @@ def creation(request: CreateAssignmentRequest, now: datetime, *, past_allowed: b
         found += (Violation(f"assignment.{bad.field}", bad.rule) for bad in error.violations)
     if found:
         raise InvalidFields(found)
-    types = tuple(dict.fromkeys(CoverageType(number) for number in wanted.coverage_types))
+    types = tuple(sorted({CoverageType(number) for number in wanted.coverage_types}))
     return AssignmentRequest(contractor=wanted.contractor, job=wanted.job, coverage_types=types, period=period)
