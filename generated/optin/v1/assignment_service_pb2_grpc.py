@@ -56,6 +56,11 @@ class AssignmentServiceStub(object):
                 request_serializer=optin_dot_v1_dot_assignment__service__pb2.CreateAssignmentRequest.SerializeToString,
                 response_deserializer=optin_dot_v1_dot_assignment__service__pb2.CreateAssignmentResponse.FromString,
                 _registered_method=True)
+        self.BatchCreateAssignments = channel.unary_unary(
+                '/optin.v1.AssignmentService/BatchCreateAssignments',
+                request_serializer=optin_dot_v1_dot_assignment__service__pb2.BatchCreateAssignmentsRequest.SerializeToString,
+                response_deserializer=optin_dot_v1_dot_assignment__service__pb2.BatchCreateAssignmentsResponse.FromString,
+                _registered_method=True)
         self.GetAssignment = channel.unary_unary(
                 '/optin.v1.AssignmentService/GetAssignment',
                 request_serializer=optin_dot_v1_dot_assignment__service__pb2.GetAssignmentRequest.SerializeToString,
@@ -122,6 +127,22 @@ class AssignmentServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchCreateAssignments(self, request, context):
+        """Creates up to 200 assignments, as CreateAssignment does for each of them.
+
+        The results are in the order of the requests, and each stands alone: one that fails does not keep
+        the others from being created. Items that concern the same contractor see what earlier ones did,
+        so the second of two equal assignments reuses the policy that the first one bound. The call itself
+        fails, with INVALID_FIELD, only if it has no item or more than 200.
+
+        The batch has no `request_id` of its own. Each item has the one of a CreateAssignment with the same
+        contents: it can be repeated in another batch or alone, and a repeat within one batch gets the
+        answer of the first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAssignment(self, request, context):
         """Gets one assignment with the last decision about its coverage.
 
@@ -150,6 +171,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.CreateAssignment,
                     request_deserializer=optin_dot_v1_dot_assignment__service__pb2.CreateAssignmentRequest.FromString,
                     response_serializer=optin_dot_v1_dot_assignment__service__pb2.CreateAssignmentResponse.SerializeToString,
+            ),
+            'BatchCreateAssignments': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCreateAssignments,
+                    request_deserializer=optin_dot_v1_dot_assignment__service__pb2.BatchCreateAssignmentsRequest.FromString,
+                    response_serializer=optin_dot_v1_dot_assignment__service__pb2.BatchCreateAssignmentsResponse.SerializeToString,
             ),
             'GetAssignment': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAssignment,
@@ -206,6 +232,33 @@ class AssignmentService(object):
             '/optin.v1.AssignmentService/CreateAssignment',
             optin_dot_v1_dot_assignment__service__pb2.CreateAssignmentRequest.SerializeToString,
             optin_dot_v1_dot_assignment__service__pb2.CreateAssignmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchCreateAssignments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optin.v1.AssignmentService/BatchCreateAssignments',
+            optin_dot_v1_dot_assignment__service__pb2.BatchCreateAssignmentsRequest.SerializeToString,
+            optin_dot_v1_dot_assignment__service__pb2.BatchCreateAssignmentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -80,6 +80,18 @@ class AssignmentServiceStub:
     Without a `request_id`, a repeat creates another assignment. With one, an assignment is created
     once, and the call may be sent again after UNAVAILABLE or DEADLINE_EXCEEDED.
     """
+    BatchCreateAssignments: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.BatchCreateAssignmentsRequest, _assignment_service_pb2.BatchCreateAssignmentsResponse]
+    """Creates up to 200 assignments, as CreateAssignment does for each of them.
+
+    The results are in the order of the requests, and each stands alone: one that fails does not keep
+    the others from being created. Items that concern the same contractor see what earlier ones did,
+    so the second of two equal assignments reuses the policy that the first one bound. The call itself
+    fails, with INVALID_FIELD, only if it has no item or more than 200.
+
+    The batch has no `request_id` of its own. Each item has the one of a CreateAssignment with the same
+    contents: it can be repeated in another batch or alone, and a repeat within one batch gets the
+    answer of the first.
+    """
     GetAssignment: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.GetAssignmentRequest, _assignment_service_pb2.GetAssignmentResponse]
     """Gets one assignment with the last decision about its coverage.
 
@@ -145,6 +157,18 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
 
     Without a `request_id`, a repeat creates another assignment. With one, an assignment is created
     once, and the call may be sent again after UNAVAILABLE or DEADLINE_EXCEEDED.
+    """
+    BatchCreateAssignments: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.BatchCreateAssignmentsRequest, _assignment_service_pb2.BatchCreateAssignmentsResponse]  # type: ignore[assignment]
+    """Creates up to 200 assignments, as CreateAssignment does for each of them.
+
+    The results are in the order of the requests, and each stands alone: one that fails does not keep
+    the others from being created. Items that concern the same contractor see what earlier ones did,
+    so the second of two equal assignments reuses the policy that the first one bound. The call itself
+    fails, with INVALID_FIELD, only if it has no item or more than 200.
+
+    The batch has no `request_id` of its own. Each item has the one of a CreateAssignment with the same
+    contents: it can be repeated in another batch or alone, and a repeat within one batch gets the
+    answer of the first.
     """
     GetAssignment: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.GetAssignmentRequest, _assignment_service_pb2.GetAssignmentResponse]  # type: ignore[assignment]
     """Gets one assignment with the last decision about its coverage.
@@ -214,6 +238,24 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Without a `request_id`, a repeat creates another assignment. With one, an assignment is created
         once, and the call may be sent again after UNAVAILABLE or DEADLINE_EXCEEDED.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchCreateAssignments(
+        self,
+        request: _assignment_service_pb2.BatchCreateAssignmentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.BatchCreateAssignmentsResponse, _abc.Awaitable[_assignment_service_pb2.BatchCreateAssignmentsResponse]]:
+        """Creates up to 200 assignments, as CreateAssignment does for each of them.
+
+        The results are in the order of the requests, and each stands alone: one that fails does not keep
+        the others from being created. Items that concern the same contractor see what earlier ones did,
+        so the second of two equal assignments reuses the policy that the first one bound. The call itself
+        fails, with INVALID_FIELD, only if it has no item or more than 200.
+
+        The batch has no `request_id` of its own. Each item has the one of a CreateAssignment with the same
+        contents: it can be repeated in another batch or alone, and a repeat within one batch gets the
+        answer of the first.
         """
 
     @_abc_1.abstractmethod
