@@ -97,7 +97,10 @@ def _run_or_explain(main: Coroutine[None, None, None], settings: Settings) -> No
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main)
     except PortTaken as error:
-        _fail(f"{error} is taken by another process; stop it, or choose another port with --port.")
+        _fail(
+            f"{error} is taken by another process, or is no address of this machine; "
+            "stop the other, or choose another address with --port and --host."
+        )
     except FileInUse as error:
         _fail(f"Another server uses {error}; stop it, or choose another file with --database-url.")
     except schema.SchemaTooNew:
