@@ -15,6 +15,7 @@ from server import __version__, logs
 from server.api.server import PortTaken
 from server.app import running
 from server.commands.demo import run_demo
+from server.commands.fake_carrier import fake_carrier
 from server.config import Environment, LogFormat, LogLevel, Settings
 from server.domain.errors import StorageUnavailable
 from server.storage import schema
@@ -59,6 +60,9 @@ def demo() -> None:
     logs.configure(console=True, level=LogLevel.ERROR)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run_demo())
+
+
+app.command()(fake_carrier)
 
 
 @app.command()
