@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection, RootTransaction, exc
 from ulid import ULID
 
 from server.domain.errors import StorageUnavailable
@@ -40,7 +40,7 @@ class Commits:
                     self.sign(connection, unit)
                     result = work(SqlUnit(connection))
                     committing = True
-                    transaction.commit()
+                    _commit(connection, transaction)
             except (exc.DBAPIError, OSError) as error:
                 if not (committing and self._took_effect(connect, unit, error)):
                     raise
@@ -59,6 +59,15 @@ class Commits:
                 return bool(connection.scalar(last, {"writer": self._writer, "unit": NONE}) == unit)
         except (exc.SQLAlchemyError, OSError):
             raise StorageUnavailable from why
+
+
+def _commit(connection: Connection, transaction: RootTransaction) -> None:
+    try:
+        transaction.commit()
+    except BaseException:
+        # It may still be in the transaction, where the row would say what was never committed.
+        connection.invalidate()
+        raise
 
 
 def _upsert(connection: Connection, replaced: str) -> Any:
