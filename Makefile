@@ -29,7 +29,9 @@ demo: $(READY) ## the guide's four steps against a server of its own, as a table
 test: $(READY) ## all tests, with coverage
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=
+	@echo 'server/: lines and branches, at least 95 %'
 	$(BIN)/python -m coverage report --fail-under=95
+	@echo 'server/domain/: every line and branch'
 	$(BIN)/python -m coverage report --include='server/domain/*' --fail-under=100
 
 check: $(READY) ## style, types, contract, freshness of generated code, architecture; edits nothing

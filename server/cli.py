@@ -15,6 +15,7 @@ from server import __version__, logs
 from server.api.server import PortTaken
 from server.app import running
 from server.commands.demo import run_demo
+from server.commands.fake_carrier import fake_carrier
 from server.config import Environment, LogFormat, LogLevel, Settings
 from server.domain.errors import StorageUnavailable
 from server.storage import schema
@@ -61,6 +62,9 @@ def demo() -> None:
         runner.run(run_demo())
 
 
+app.command()(fake_carrier)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -97,7 +101,10 @@ def _run_or_explain(main: Coroutine[None, None, None], settings: Settings) -> No
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main)
     except PortTaken as error:
-        _fail(f"{error} is taken by another process; stop it, or choose another port with --port.")
+        _fail(
+            f"{error} is taken by another process, or is no address of this machine; "
+            "stop the other, or choose another address with --port and --host."
+        )
     except FileInUse as error:
         _fail(f"Another server uses {error}; stop it, or choose another file with --database-url.")
     except schema.SchemaTooNew:

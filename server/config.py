@@ -11,6 +11,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "": "seconds"}
+LONGEST = timedelta(days=3650)  # more would lead beyond the last date there is
 DRIVERS = ("sqlite", "sqlite+aiosqlite", "postgresql+asyncpg")
 
 
@@ -35,9 +36,10 @@ def _duration(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value
     match = re.fullmatch(r"([0-9]{1,9})([dhms]?)", str(value).strip())
-    if not match or int(match[1]) == 0:
-        raise ValueError("must be like 30d, 24h, 15m or a number of seconds, and more than nothing")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
+    duration = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else timedelta()
+    if not timedelta() < duration <= LONGEST:
+        raise ValueError(f"must be like 30d, 24h, 15m or a number of seconds, from 1 to {LONGEST.days}d")
+    return duration
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]

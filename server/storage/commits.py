@@ -7,9 +7,10 @@ transaction that is still ending on the server.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection, RootTransaction, exc
 from uuid_utils import uuid7
 
 from server.domain.errors import StorageUnavailable
@@ -40,7 +41,7 @@ class Commits:
                     self.sign(connection, unit)
                     result = work(SqlUnit(connection))
                     committing = True
-                    transaction.commit()
+                    _commit(connection, transaction)
             except (exc.DBAPIError, OSError) as error:
                 if not (committing and self._took_effect(connect, unit, error)):
                     raise
@@ -48,20 +49,30 @@ class Commits:
 
     def sign(self, connection: Connection, unit: str) -> None:
         """Writes the unit's name into the writer's row, first thing."""
-        connection.execute(_upsert(connection, "unit"), {"writer": self._writer, "unit": unit})
+        connection.execute(_upsert(connection.dialect.name, "unit"), {"writer": self._writer, "unit": unit})
 
     def _took_effect(
         self, connect: Callable[[], AbstractContextManager[Connection]], unit: str, why: Exception
     ) -> bool:
         try:
             with connect() as connection, connection.begin():
-                last = _upsert(connection, "writer").returning(writers.c.unit)
+                last = _upsert(connection.dialect.name, "writer").returning(writers.c.unit)
                 return bool(connection.scalar(last, {"writer": self._writer, "unit": NONE}) == unit)
         except (exc.SQLAlchemyError, OSError):
             raise StorageUnavailable from why
 
 
-def _upsert(connection: Connection, replaced: str) -> Any:
+def _commit(connection: Connection, transaction: RootTransaction) -> None:
+    try:
+        transaction.commit()
+    except BaseException:
+        # It may still be in the transaction, where the row would say what was never committed.
+        connection.invalidate()
+        raise
+
+
+@cache
+def _upsert(dialect: str, replaced: str) -> Any:
     """A writer's row, or `replaced` in the one that is there."""
-    statement = insert(connection, writers)
+    statement = insert(dialect, writers)
     return statement.on_conflict_do_update(index_elements=["writer"], set_={replaced: statement.excluded[replaced]})

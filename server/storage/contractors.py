@@ -81,7 +81,7 @@ class Contractors:
 
     def _take_email(self, contractor: Contractor) -> None:
         key = {"platform": contractor.platform, "email_folded": contractor.email.casefold()}
-        taken = insert(self._connection, emails).on_conflict_do_nothing()
+        taken = insert(self._connection.dialect.name, emails).on_conflict_do_nothing()
         if self._connection.execute(taken, key | {"contractor": contractor.id}).rowcount == 1:
             return
         holder = select(func.max(emails.c.contractor)).filter_by(**key)

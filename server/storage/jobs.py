@@ -65,7 +65,7 @@ class JobCategories:
         self._connection.execute(job_categories.insert(), row)
 
     def approve(self, category: JobCategory, added: Sequence[Approval]) -> None:
-        statement = insert(self._connection, approvals)
+        statement = insert(self._connection.dialect.name, approvals)
         statement = statement.on_conflict_do_update(
             index_elements=["category_code", "coverage_type", "state"],
             set_={name: statement.excluded[name] for name in ("net_rate", "approve_time")},

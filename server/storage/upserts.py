@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ def is_postgresql(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
 
 
-def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
+def insert(dialect: str, table: Table) -> "sqlite.Insert | postgresql.Insert":
     if is_postgresql(connection):
         from sqlalchemy.dialects import postgresql  # not imported where it is not used: it takes its time
 

@@ -60,3 +60,15 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def storage(migrated_url: str) -> AsyncIterator[AnyStorage]:
     async with opened(migrated_url) as storage:
         yield storage
+
+
+@pytest.fixture
+async def sqlite_storage(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[AnyStorage]:
+    async with opened(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'optin.db')}") as storage:
+        yield storage
+
+
+@pytest.fixture
+async def postgres_storage(postgres_url: str) -> AsyncIterator[AnyStorage]:
+    async with opened(postgres_url) as storage:
+        yield storage

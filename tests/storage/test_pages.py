@@ -81,9 +81,8 @@ async def test_pages_give_each_row_once_newest_first_though_rows_come_in_between
 
     seen: list[str] = []
     for size in (3, 2, 2, 2):
-        before = seen[-1] if seen else ""
-        page = await storage.read(lambda unit, page=Page(size, before): ids(fetch(unit, PLATFORM, page)))
-        seen += page
+        page = Page(size, seen[-1] if seen else "")
+        seen += await storage.read(lambda unit, page=page: ids(fetch(unit, PLATFORM, page)))
         await storage.write(lambda unit: fill(unit, PLATFORM, 1))
 
     assert seen == there[::-1]
