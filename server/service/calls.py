@@ -47,8 +47,9 @@ class Calls:
         self._clock = clock
         self.terms = terms
 
-    def context(self) -> Context:
+    def context(self, deadline: float | None) -> Context:
         return Context(
+            deadline=deadline,
             platform=DEFAULT_PLATFORM,
             now=self._clock(),
             withholds_premium=self.terms.withholds_premium,
@@ -59,12 +60,16 @@ class Calls:
         return await self._storage.read(work)
 
     async def change(self, ctx: Context, key: RequestKey | None, work: Callable[[Unit], bytes]) -> Reply:
-        return await self._writer.run(lambda unit: once(unit, key, ctx.now, lambda: work(unit)))
+        return await self._writer.run(
+            lambda unit: once(unit, key, ctx.now, lambda: work(unit)), deadline=ctx.deadline
+        )
 
     async def create_assignment(self, ctx: Context, key: RequestKey | None, request: AssignmentRequest) -> Reply:
         creation = Creation(ctx=ctx, request=request, key=key)
         while True:
-            result: Reply | Awaits | Asked = await self._writer.run_in_set(self._create_assignments, creation)
+            result: Reply | Awaits | Asked = await self._writer.run_in_set(
+                self._create_assignments, creation, deadline=ctx.deadline
+            )
             if isinstance(result, Reply):
                 return result
             if isinstance(result, Asked):

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 MAX_TRIES = 3
 PAUSE_SECONDS = 0.02
+SHARE_OF_LAST = 0.2  # of the last batch in the moving average
 
 
 class Locked:
@@ -53,6 +54,7 @@ class Writer:
         self._queue: deque[_Call] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
+        self._batch_seconds = 0.0  # a moving average
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -65,18 +67,23 @@ class Writer:
         if self._loop is not None:
             await self._loop
 
-    async def run(self, work: Callable[[Unit], T]) -> T:
+    async def run(self, work: Callable[[Unit], T], *, deadline: float | None = None) -> T:
         """The work's result once it is on disk. Raises what the work raised, and as `run_in_set`."""
-        return cast("T", await self.run_in_set(each, work))
+        return cast("T", await self.run_in_set(each, work, deadline=deadline))
 
     async def run_ahead(self, work: Callable[[Unit], T]) -> T:
         """As `run`, but ahead of the queue and outside its bound: for what others wait for, such as settling."""
         return cast("T", await self._enqueue(self._queue.appendleft, each, work))
 
-    async def run_in_set(self, work: SetWork[R, T], request: R) -> T:
-        """Raises DomainErrors: the call's own, ConcurrentUpdate, StorageUnavailable, Overloaded."""
+    async def run_in_set(self, work: SetWork[R, T], request: R, *, deadline: float | None = None) -> T:
+        """Raises DomainErrors: the call's own, ConcurrentUpdate, StorageUnavailable, Overloaded.
+
+        `deadline`, on the event loop's clock: one that cannot be met is Overloaded too, at once.
+        """
         if self._closing or len(self._queue) >= self._queue_max:
             raise Overloaded(limit="calls that wait to be written")
+        if deadline is not None and asyncio.get_running_loop().time() + self._wait_seconds() > deadline:
+            raise Overloaded(limit="the call would wait past its deadline")
         return cast("T", await self._enqueue(self._queue.append, work, request))
 
     async def _enqueue(self, put: Callable[[_Call], None], work: SetWork[Any, Any], request: object) -> object:
@@ -85,7 +92,12 @@ class Writer:
         self._arrived.set()
         return await call.answer
 
+    def _wait_seconds(self) -> float:
+        """How long a call that comes now will wait, as batches have taken of late."""
+        return self._batch_seconds * (1 + len(self._queue) // self._batch_max)
+
     async def _take_batches(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._queue or not self._closing:
             self._arrived.clear()
             if not self._queue:
@@ -94,7 +106,9 @@ class Writer:
             size = min(self._batch_max, len(self._queue))
             batch = [call for call in (self._queue.popleft() for _ in range(size)) if not call.answer.done()]
             if batch:
+                started = loop.time()
                 await self._commit(batch)
+                self._batch_seconds += (loop.time() - started - self._batch_seconds) * SHARE_OF_LAST
 
     async def _commit(self, batch: list[_Call]) -> None:
         try:
