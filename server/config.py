@@ -12,7 +12,12 @@ from sqlalchemy.exc import ArgumentError
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "": "seconds"}
 LONGEST = timedelta(days=3650)  # more would lead beyond the last date there is
-DRIVERS = ("sqlite", "sqlite+aiosqlite", "postgresql+asyncpg")
+# Of a database's URL, by its driver. A password is not among them: there it would not be masked.
+OPTIONS = {
+    "sqlite": frozenset[str](),
+    "sqlite+aiosqlite": frozenset[str](),
+    "postgresql+asyncpg": frozenset({"ssl", "host", "passfile", "direct_tls", "target_session_attrs"}),
+}
 
 
 class Environment(StrEnum):
@@ -48,7 +53,7 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OPTIN_", frozen=True)
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(50051, ge=0, le=65535)
     database_url: str = "sqlite+aiosqlite:///data/optin.db"
     environment: Environment = Environment.SANDBOX
@@ -64,10 +69,13 @@ class Settings(BaseSettings):
     def _known_driver(cls, value: str) -> str:
         try:
             url = make_url(value)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             url = None
-        if url is None or url.drivername not in DRIVERS or not url.database:
+        if url is None or url.drivername not in OPTIONS or url.database in (None, "", ":memory:"):
             raise ValueError("must be sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST/DATABASE")
+        known = OPTIONS[url.drivername]
+        if not known.issuperset(url.query):
+            raise ValueError(f"may have no options after a ? but {', '.join(sorted(known)) or 'none'}")
         return value
 
     @property

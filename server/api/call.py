@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from server.domain.decision import AssignmentRequest
 from server.domain.ports import Unit
 from server.service.calls import Calls
-from server.service.once import Reply, RequestKey
+from server.service.once import Reply, RequestKey, kept
 
 T = TypeVar("T")
 
@@ -33,9 +33,14 @@ class Call:
     async def create_assignment(self, request: Message, wanted: AssignmentRequest) -> Reply:
         return await self._calls.create_assignment(self.ctx, self.key(request), wanted)
 
+    async def kept(self, request: Message) -> Reply | None:
+        """The first response to this very request, when it was sent before and is kept."""
+        key = self.key(request)
+        return await self._calls.read(lambda unit: kept(unit, key)) if key else None
+
     def key(self, request: Message) -> RequestKey | None:
         """Same request id, same method, same contents: the same request (spec 8)."""
-        request_id: str = request.request_id  # type: ignore[attr-defined]
+        request_id: str = getattr(request, "request_id", "")
         if not request_id:
             return None
         contents = type(request)()

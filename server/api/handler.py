@@ -7,6 +7,7 @@ because a replay is the stored bytes.
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 import grpc
@@ -18,7 +19,7 @@ from ulid import ULID
 
 from server.api.call import Call
 from server.api.statuses import MalformedRequest, code_of, status_of
-from server.domain.errors import DomainError
+from server.domain.errors import DomainError, InvalidFields
 from server.service.calls import Calls
 from server.service.once import Reply
 
@@ -65,7 +66,8 @@ class _Handler:
             reply = await self._answer(raw)
         except Exception as raised:
             error = raised
-        self._log(call_id, started, reply, error)
+        with suppress(Exception):  # a log that cannot be written (no disk, no reader) changes no answer
+            self._log(call_id, started, reply, error)
         if error is not None:
             await _abort(context, error, call_id)
         trailing = ((CALL_ID, call_id), REPLAYED) if reply.replayed else ((CALL_ID, call_id),)
@@ -77,7 +79,14 @@ class _Handler:
             request = self._request.FromString(raw)
         except DecodeError:
             raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name) from None
-        answer = await self._call(request, Call(self._calls, self._name))
+        call = Call(self._calls, self._name)
+        try:
+            answer = await self._call(request, call)
+        except InvalidFields:
+            # What was valid when it was sent first may no longer be, since days go by.
+            if first := await call.kept(request):
+                return first
+            raise
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
     def _log(self, call_id: str, started: float, reply: Reply, error: Exception | None) -> None:

@@ -38,6 +38,12 @@ def once(unit: Unit, key: RequestKey | None, now: datetime, work: Callable[[], b
     return reply
 
 
+def kept(unit: Unit, key: RequestKey) -> Reply | None:
+    """The response that was kept for exactly this request."""
+    stored = unit.requests.find(key.platform, [key.request_id]).get(key.request_id)
+    return replay(stored, key) if stored and stored.digest == key.digest else None
+
+
 def replay(stored: StoredRequest, key: RequestKey) -> Reply:
     if stored.digest != key.digest:
         raise RequestIdReused(request_id=key.request_id)
