@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from server.api.server import GrpcServer
 from server.api.servicers.assignments import created_bytes
 from server.carrier.in_house import InHouseCarrier
-from server.config import Environment, Settings
+from server.config import IN_HOUSE, Environment, Settings
 from server.domain.ports import Carrier, Clock, RemoteCarrier
+from server.health import following
 from server.service.assignments import CreateAssignments
 from server.service.calls import Calls, Terms
 from server.service.remote import RemoteBindings
+from server.service.retention import sweep_requests
 from server.service.tasks import Tasks
 from server.service.waiting import Settlements
 from server.service.writer import Writer
@@ -36,20 +38,26 @@ def utc_now() -> datetime:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, carrier: Carrier | RemoteCarrier | None = None, clock: Clock = utc_now
+    settings: Settings,
+    *,
+    carrier: Carrier | RemoteCarrier | None = None,
+    clock: Clock = utc_now,
+    share_port: bool = False,
 ) -> AsyncIterator[Running]:
     """The server, from its first answered call to its last commit.
 
+    `share_port`: with the other workers of one `optin serve`.
     Raises StorageUnavailable, FileInUse, SchemaTooNew, SchemaTooOld, PortTaken.
     """
     async with AsyncExitStack() as stack:
         storage = await _open(settings, stack)
         writer = Writer(storage, batch_max=settings.group_commit_max, queue_max=QUEUE_MAX)
         settlements = Settlements(storage, settings.carrier_timeout)
-        carrier = carrier or InHouseCarrier()
-        in_house = None if isinstance(carrier, RemoteCarrier) else carrier
-        create = CreateAssignments(carrier=in_house, lease=_lease(settings), render=created_bytes)
-        remote = None
+        tasks = Tasks()
+        lease = settings.carrier_timeout + LEASE_MARGIN
+        server = GrpcServer(share_port=share_port, calls_in_flight=settings.calls_in_flight)
+        carrier = carrier or await _carrier(settings, server, stack)
+        in_house, remote = None, None
         if isinstance(carrier, RemoteCarrier):
             remote = RemoteBindings(
                 storage=storage,
@@ -57,22 +65,37 @@ async def running(
                 carrier=carrier,
                 render=created_bytes,
                 clock=clock,
-                lease=_lease(settings),
+                lease=lease,
                 settlements=settlements,
-                tasks=Tasks(),
+                tasks=tasks,
             )
-        server = GrpcServer(Calls(storage, writer, create, settlements, remote, clock, _terms(settings)))
+        else:
+            in_house = carrier
+        create = CreateAssignments(carrier=in_house, lease=lease, render=created_bytes)
+        server.offer(Calls(storage, writer, create, settlements, remote, clock, _terms(settings)))
         port = server.bind(settings.host, settings.port)
+        # Stopped in the opposite order: calls in flight, what they left under way, then the writer.
         writer.start()
         stack.push_async_callback(writer.close)
+        tasks.start_loop(sweep_requests(writer, clock, settings.request_id_ttl))
         if remote is not None:
-            remote.start()
-            stack.push_async_callback(remote.close)
+            tasks.start_loop(remote.rounds())
+        stack.push_async_callback(tasks.drain)
         await server.start()
         stack.push_async_callback(server.stop, GRACE_SECONDS)
-        await storage.ping()
-        await server.set_serving(True)
+        await stack.enter_async_context(following(storage, server))
         yield Running(port)
+
+
+async def migrated(settings: Settings) -> None:
+    """Brings the database to this version's schema. Raises StorageUnavailable, FileInUse, SchemaTooNew."""
+    storage = open_storage(settings.url)
+    try:
+        if isinstance(storage, SqliteStorage):
+            storage.hold()
+        await schema.migrate(settings.url)
+    finally:
+        await storage.close()
 
 
 async def _open(settings: Settings, stack: AsyncExitStack) -> SqliteStorage | PostgresStorage:
@@ -86,8 +109,16 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> SqliteStorage | Po
     return storage
 
 
-def _lease(settings: Settings) -> timedelta:
-    return settings.carrier_timeout + LEASE_MARGIN
+async def _carrier(settings: Settings, server: GrpcServer, stack: AsyncExitStack) -> Carrier | RemoteCarrier:
+    if settings.carrier == IN_HOUSE:
+        return InHouseCarrier()
+    from server.carrier.remote import GrpcCarrier, Limits  # not imported where it is not used: it takes its time
+
+    limits = Limits(total_seconds=settings.carrier_timeout.total_seconds())
+    carrier = GrpcCarrier(settings.carrier, limits=limits, on_change=server.set_carrier_available)
+    stack.push_async_callback(carrier.close)
+    server.set_carrier_available(True)
+    return carrier
 
 
 def _terms(settings: Settings) -> Terms:

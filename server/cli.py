@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
+from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
 import structlog
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from server import __version__, logs
 from server.api.server import PortTaken
-from server.app import running
+from server.app import migrated, running
 from server.commands.demo import run_demo
 from server.commands.fake_carrier import fake_carrier
 from server.config import Environment, LogFormat, LogLevel, Settings
@@ -23,21 +24,31 @@ from server.storage.sqlite import FileInUse
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
+# Texts, so that `Settings` judges flags and variables alike.
 Flag = typer.Option(show_default=False)
+Number = typer.Option(show_default=False, metavar="NUMBER")
+Duration = typer.Option(show_default=False, metavar="30d|24h|15m|SECONDS")
+
+
+def one_of(values: type[StrEnum]) -> Any:
+    return typer.Option(show_default=False, metavar="|".join(values))
 
 
 @app.command()
 def serve(
     host: Annotated[str | None, Flag] = None,
-    port: Annotated[int | None, Flag] = None,
+    port: Annotated[str | None, Number] = None,
     database_url: Annotated[str | None, Flag] = None,
-    environment: Annotated[Environment | None, Flag] = None,
+    environment: Annotated[str | None, one_of(Environment)] = None,
     withhold_premium: Annotated[bool | None, Flag] = None,
-    session_ttl: Annotated[str | None, Flag] = None,
-    request_id_ttl: Annotated[str | None, Flag] = None,
-    log_format: Annotated[LogFormat | None, Flag] = None,
-    log_level: Annotated[LogLevel | None, Flag] = None,
-    group_commit_max: Annotated[int | None, Flag] = None,
+    session_ttl: Annotated[str | None, Duration] = None,
+    request_id_ttl: Annotated[str | None, Duration] = None,
+    log_format: Annotated[str | None, one_of(LogFormat)] = None,
+    log_level: Annotated[str | None, one_of(LogLevel)] = None,
+    carrier: Annotated[str | None, Flag] = None,
+    carrier_timeout: Annotated[str | None, Flag] = None,
+    group_commit_max: Annotated[str | None, Number] = None,
+    calls_in_flight: Annotated[str | None, Number] = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT."""
     settings = _settings(locals())
@@ -50,7 +61,7 @@ def serve(
 def migrate(database_url: Annotated[str | None, Flag] = None) -> None:
     """Bring the database to this version's schema."""
     settings = _settings(locals())
-    _run_or_explain(schema.migrate(settings.url), settings)
+    _run_or_explain(migrated(settings), settings)
     print(f"{_masked(settings)} has the schema of version {__version__}.")
 
 
@@ -76,10 +87,11 @@ async def _serve(settings: Settings) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     async with running(settings) as server:
-        print(f"optin {__version__} listens on {settings.host}:{server.port}")
+        address = f"[{settings.host}]:{server.port}" if ":" in settings.host else f"{settings.host}:{server.port}"
+        print(f"optin {__version__} listens on {address}")
         print(f"  database     {_masked(settings)}")
         print(f"  environment  {settings.environment}")
-        print(f"  try          grpcurl -plaintext {settings.host}:{server.port} list", flush=True)
+        print(f"  try          grpcurl -plaintext {address} list", flush=True)
         await stop.wait()
         structlog.get_logger().info("stopping", note="calls in flight are finished first")
 

@@ -12,7 +12,12 @@ from sqlalchemy.exc import ArgumentError
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "": "seconds"}
 LONGEST = timedelta(days=3650)  # more would lead beyond the last date there is
-DRIVERS = ("sqlite", "sqlite+aiosqlite", "postgresql+asyncpg")
+# Of a database's URL, by its driver. A password is not among them: there it would not be masked.
+OPTIONS = {
+    "sqlite": frozenset[str](),
+    "sqlite+aiosqlite": frozenset[str](),
+    "postgresql+asyncpg": frozenset({"ssl", "host", "passfile", "direct_tls", "target_session_attrs"}),
+}
 
 
 class Environment(StrEnum):
@@ -45,8 +50,11 @@ def _duration(value: Any) -> Any:
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
+IN_HOUSE = "in-house"
+
+
 def _carrier(value: str) -> str:
-    if value != "in-house" and not re.fullmatch(r"grpc://[^/:]+:[0-9]{1,5}", value):
+    if value != IN_HOUSE and not re.fullmatch(r"grpc://[^/:]+:[0-9]{1,5}", value):
         raise ValueError("must be in-house or grpc://HOST:PORT")
     return value
 
@@ -57,7 +65,7 @@ Carrier = Annotated[str, AfterValidator(_carrier)]
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OPTIN_", frozen=True)
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(50051, ge=0, le=65535)
     database_url: str = "sqlite+aiosqlite:///data/optin.db"
     environment: Environment = Environment.SANDBOX
@@ -66,19 +74,23 @@ class Settings(BaseSettings):
     request_id_ttl: Duration = timedelta(hours=24)
     log_format: LogFormat | None = None  # console on a terminal, else json
     log_level: LogLevel = LogLevel.INFO
-    carrier: Carrier = "in-house"  # or grpc://HOST:PORT
+    carrier: Carrier = IN_HOUSE  # or grpc://HOST:PORT
     carrier_timeout: Duration = timedelta(seconds=10)  # for one policy, all tries together
     group_commit_max: int = Field(64, ge=1, le=1000)
+    calls_in_flight: int = Field(1_000, ge=1, le=100_000)
 
     @field_validator("database_url")
     @classmethod
     def _known_driver(cls, value: str) -> str:
         try:
             url = make_url(value)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             url = None
-        if url is None or url.drivername not in DRIVERS or not url.database:
+        if url is None or url.drivername not in OPTIONS or url.database in (None, "", ":memory:"):
             raise ValueError("must be sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST/DATABASE")
+        known = OPTIONS[url.drivername]
+        if not known.issuperset(url.query):
+            raise ValueError(f"may have no options after a ? but {', '.join(sorted(known)) or 'none'}")
         return value
 
     @property

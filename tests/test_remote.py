@@ -3,7 +3,6 @@
 import asyncio
 from datetime import timedelta
 
-import grpc
 import pytest
 from optin.v1 import assignment_service_pb2, contractor_service_pb2, policy_service_pb2
 from optin.v1 import resources_pb2 as pb

@@ -1,25 +1,59 @@
 """One call, as a servicer method sees it."""
 
+import asyncio
 import hashlib
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
+import structlog
 from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
 
+from server.api.statuses import status_of
 from server.domain.decision import AssignmentRequest
+from server.domain.errors import DomainError, InvalidFields
 from server.domain.ports import Unit
 from server.service.calls import Calls
-from server.service.once import Reply, RequestKey
+from server.service.once import Reply, RequestKey, kept
+
+log = structlog.get_logger("optin.call")
 
 T = TypeVar("T")
 
+Method = Callable[[Any, "Call"], Awaitable[Message | Reply]]
+"""Of a servicer: takes a request and its call."""
+
 
 class Call:
-    def __init__(self, calls: Calls, method: str) -> None:
+    """`method` is the full name (`optin.v1.JobService/CreateJob`); `seconds_left` None when there is no deadline."""
+
+    def __init__(self, calls: Calls, method: str, call_id: str, seconds_left: float | None) -> None:
         self._calls = calls
-        self._method = method  # full name: `optin.v1.JobService/CreateJob`
-        self.ctx = calls.context()
+        self._method = method
+        self._call_id = call_id
+        self._seconds_left = seconds_left
+        deadline = None if seconds_left is None else asyncio.get_running_loop().time() + seconds_left
+        self.ctx = calls.context(deadline)
         self.past_starts_allowed = calls.terms.past_starts_allowed
+
+    async def answer(self, method: Method, request: Message) -> Message | Reply:
+        try:
+            return await method(request, self)
+        except InvalidFields:
+            # What was valid when it was sent first may no longer be, since days go by.
+            if first := await self._kept(request):
+                return first
+            raise
+
+    async def answer_item(self, method: Method, request: Message) -> Message | Reply | Status:
+        """What `method` would have answered to a call of its own; errors as their status."""
+        name = f"{self._method.partition('/')[0]}/{method.__name__}"
+        try:
+            return await Call(self._calls, name, self._call_id, self._seconds_left).answer(method, request)
+        except Exception as error:
+            if not isinstance(error, DomainError):
+                log.exception("item", method=name, call_id=self._call_id)
+            return status_of(error, self._call_id)
 
     async def read(self, work: Callable[[Unit], T]) -> T:
         return await self._calls.read(work)
@@ -33,9 +67,14 @@ class Call:
     async def create_assignment(self, request: Message, wanted: AssignmentRequest) -> Reply:
         return await self._calls.create_assignment(self.ctx, self.key(request), wanted)
 
+    async def _kept(self, request: Message) -> Reply | None:
+        """The first response to this very request, when it was sent before and is kept."""
+        key = self.key(request)
+        return await self._calls.read(lambda unit: kept(unit, key)) if key else None
+
     def key(self, request: Message) -> RequestKey | None:
         """Same request id, same method, same contents: the same request (spec 8)."""
-        request_id: str = request.request_id  # type: ignore[attr-defined]
+        request_id: str = getattr(request, "request_id", "")
         if not request_id:
             return None
         contents = type(request)()

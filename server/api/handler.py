@@ -4,18 +4,20 @@ It takes raw bytes, because what does not parse would otherwise end in UNKNOWN w
 because a replay is the stored bytes.
 """
 
+import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 import grpc
 import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from server.api.call import Call
+from server.api.call import Call, Method
+from server.api.gate import Gate
 from server.api.statuses import MalformedRequest, code_of, status_of
 from server.domain.errors import DomainError
 from server.service.calls import Calls
@@ -29,7 +31,6 @@ REPLAYED = ("idempotent-replayed", "true")
 STATUS_DETAILS = "grpc-status-details-bin"
 PRINTABLE = re.compile(r"[\x21-\x7e]{1,64}")
 
-Method = Callable[[Message, Call], Awaitable[Message | Reply]]
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
@@ -37,10 +38,10 @@ class Servicer(Protocol):
     """Has a coroutine method for each method of the service, by its name on the wire."""
 
 
-def service_handler(service: ServiceDescriptor, servicer: Servicer, calls: Calls) -> grpc.GenericRpcHandler:
+def service_handler(service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate) -> grpc.GenericRpcHandler:
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         method.name: grpc.unary_unary_rpc_method_handler(
-            _Handler(method, getattr(servicer, method.name), calls).handle,
+            _Handler(method, getattr(servicer, method.name), calls, gate).handle,
             request_deserializer=None,
             response_serializer=None,
         )
@@ -50,11 +51,12 @@ def service_handler(service: ServiceDescriptor, servicer: Servicer, calls: Calls
 
 
 class _Handler:
-    def __init__(self, method: MethodDescriptor, call: Method, calls: Calls) -> None:
+    def __init__(self, method: MethodDescriptor, call: Method, calls: Calls, gate: Gate) -> None:
         self._name = f"{method.containing_service.full_name}/{method.name}"
         self._request = GetMessageClass(method.input_type)
         self._call = call
         self._calls = calls
+        self._gate = gate
 
     async def handle(self, raw: bytes, context: Context) -> bytes:
         started = time.perf_counter()
@@ -62,29 +64,34 @@ class _Handler:
         error: Exception | None = None
         reply = Reply(b"")
         try:
-            reply = await self._answer(raw)
+            with self._gate.entered():
+                reply = await self._answer(raw, call_id, context.time_remaining())
+        except asyncio.CancelledError:  # the caller went away, or its deadline has passed
+            log.info("call", method=self._name, code="CANCELLED", ms=_ms_since(started), call_id=call_id)
+            raise
         except Exception as raised:
             error = raised
-        self._log(call_id, started, reply, error)
+        with suppress(Exception):  # a log that cannot be written (no disk, no reader) changes no answer
+            self._log(call_id, started, reply, error)
         if error is not None:
             await _abort(context, error, call_id)
         trailing = ((CALL_ID, call_id), REPLAYED) if reply.replayed else ((CALL_ID, call_id),)
         context.set_trailing_metadata(trailing)
         return reply.body
 
-    async def _answer(self, raw: bytes) -> Reply:
+    async def _answer(self, raw: bytes, call_id: str, seconds_left: float | None) -> Reply:
         try:
             request = self._request.FromString(raw)
         except DecodeError:
             raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name) from None
-        answer = await self._call(request, Call(self._calls, self._name))
+        answer = await Call(self._calls, self._name, call_id, seconds_left).answer(self._call, request)
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
     def _log(self, call_id: str, started: float, reply: Reply, error: Exception | None) -> None:
         entry = {
             "method": self._name,
             "code": "OK" if error is None else code_of(error).name,
-            "ms": round((time.perf_counter() - started) * 1000, 2),
+            "ms": _ms_since(started),
             "call_id": call_id,
         }
         if reply.outcome or reply.replayed:
@@ -101,6 +108,10 @@ async def _abort(context: Context, error: Exception, call_id: str) -> None:
     status = status_of(error, call_id)
     trailing = ((CALL_ID, call_id), (STATUS_DETAILS, status.SerializeToString()))
     await context.abort(code_of(error), status.message, trailing_metadata=trailing)
+
+
+def _ms_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)
 
 
 def _call_id(context: Context) -> str:

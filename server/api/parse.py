@@ -13,8 +13,6 @@ from server.domain.errors import InvalidFields, Violation
 
 F = TypeVar("F", bound=Fields)
 
-MOST_VIOLATIONS = 25  # details travel in metadata, which clients bound at 8 KiB
-
 Check = Callable[[Any], Iterable[Violation]]
 
 
@@ -115,4 +113,4 @@ def _one_a_field(violations: Iterable[Violation]) -> list[Violation]:
     first: dict[str, Violation] = {}
     for violation in violations:
         first.setdefault(violation.field, violation)
-    return list(first.values())[:MOST_VIOLATIONS]
+    return list(first.values())

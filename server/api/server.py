@@ -1,5 +1,6 @@
 """The gRPC server: services, health, reflection and limits."""
 
+import asyncio
 from collections.abc import Sequence
 
 import grpc
@@ -13,6 +14,7 @@ from optin.v1 import (
     policy_service_pb2,
 )
 
+from server.api.gate import Gate
 from server.api.handler import Servicer, service_handler
 from server.api.reflection import load_descriptor_set, reflection_handlers
 from server.api.servicers.assignments import AssignmentService
@@ -24,13 +26,14 @@ from server.service.calls import Calls
 
 LARGEST_MESSAGE = 256 * 1024
 LARGEST_METADATA = 16 * 1024
+STREAMS_A_CONNECTION = 100  # what is over it waits at the client
 
 OPTIONS = (
-    ("grpc.so_reuseport", 0),  # or a second server would share the port without a word
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
     # Between a soft and a hard limit metadata is refused at random.
     ("grpc.max_metadata_size", LARGEST_METADATA),
     ("grpc.absolute_max_metadata_size", LARGEST_METADATA),
+    ("grpc.max_concurrent_streams", STREAMS_A_CONNECTION),
 )
 
 SERVICES: tuple[tuple[ServiceDescriptor, type[Servicer]], ...] = (
@@ -45,6 +48,10 @@ SERVICES: tuple[tuple[ServiceDescriptor, type[Servicer]], ...] = (
 )
 
 
+NAMES = tuple(descriptor.full_name for descriptor, _ in SERVICES)
+CARRIER = "optin.carrier.v1.CarrierService"
+
+
 class PortTaken(Exception):
     """Another process listens on the address."""
 
@@ -57,20 +64,31 @@ class Health:
         self.servicer = health.aio.HealthServicer()
 
     async def set(self, *, serving: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in self._services:
-            await self.servicer.set(service, status)
+            await self.set_one(service, serving=serving)
+
+    async def set_one(self, service: str, *, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self.servicer.set(service, status)
 
 
 class GrpcServer:
-    def __init__(self, calls: Calls) -> None:
-        names = [descriptor.full_name for descriptor, _ in SERVICES]
-        self._server = grpc.aio.server(options=OPTIONS)
-        self._health = Health(names)
-        handlers = [service_handler(descriptor, servicer(), calls) for descriptor, servicer in SERVICES]
-        handlers += reflection_handlers(load_descriptor_set(), names)
-        self._server.add_generic_rpc_handlers(tuple(handlers))
+    def __init__(self, *, share_port: bool, calls_in_flight: int) -> None:
+        self._server = grpc.aio.server(options=(*OPTIONS, ("grpc.so_reuseport", int(share_port))))
+        self._gate = Gate(calls_in_flight)
+        self._health = Health(NAMES)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
+
+    def offer(self, calls: Calls) -> None:
+        """The services, over these use cases."""
+        handlers = [service_handler(descriptor, servicer(), calls, self._gate) for descriptor, servicer in SERVICES]
+        handlers += reflection_handlers(load_descriptor_set(), NAMES)
+        self._server.add_generic_rpc_handlers(tuple(handlers))
+
+    def set_carrier_available(self, available: bool) -> None:
+        """The health of the carrier's service name: there only where a remote carrier is used."""
+        # The carrier's client tells without waiting; the reference keeps the task until it has run.
+        self._telling = asyncio.ensure_future(self._health.set_one(CARRIER, serving=available))
 
     def bind(self, host: str, port: int) -> int:
         """The port, chosen by the kernel where it is 0. Raises PortTaken."""

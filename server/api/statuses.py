@@ -12,6 +12,7 @@ from grpc import StatusCode
 from server.domain import errors
 
 DOMAIN = "optin.v1"
+MOST_VIOLATIONS = 25  # details travel in metadata, which clients bound at 8 KiB
 LOOKS_LIKE_AN_ID = re.compile(r"[a-z]{2,3}_[0-9A-Za-z]{1,40}")
 
 
@@ -46,6 +47,8 @@ def status_of(error: Exception, call_id: str) -> Status:
     if isinstance(error, errors.NotFound) and not LOOKS_LIKE_AN_ID.fullmatch(error.metadata["resource_name"]):
         # What was sent as an id may be anything, a person's name too.
         error = errors.NotFound(error.metadata["resource_type"], "")
+    if isinstance(error, errors.InvalidFields):
+        error = errors.InvalidFields(error.violations[:MOST_VIOLATIONS])
     return _status(code_of(error), str(error), [_info(error.reason, error.metadata), *_more(error)])
 
 

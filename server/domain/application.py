@@ -107,7 +107,7 @@ def submit(
         case EsignatureDocument():
             signatures = _checked_signatures(step, form(session.form_version), contractor, now)
             return replace(session, signatures=signatures), contractor
-        case FinalReview():
+        case _:  # FinalReview
             return underwrite(session, now), contractor
 
 

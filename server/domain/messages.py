@@ -31,7 +31,7 @@ def sentence(binding: Binding) -> str:
             return f"The standard workflow applies, because {why}."
         case BindingOutcome.BINDING_FAILED:
             return f"Coverage could not be bound, because {why}; the standard workflow applies."
-        case BindingOutcome.BINDING_PENDING:
+        case _:  # BINDING_PENDING
             return "The carrier is being asked to bind coverage."
     left = [t.name.lower().replace("_comp", "' compensation") for t in binding.standard_workflow_coverage_types]
     return f"{text}; the standard workflow applies to {_and(left)}." if left else f"{text}."

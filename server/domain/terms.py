@@ -62,7 +62,7 @@ def assignment_period(start: datetime | None, end: datetime | None, now: datetim
         found.append(Violation("end_time", range_rule))
     elif end is not None and end <= start:
         found.append(Violation("end_time", "must be after effective_time"))
-    elif end is not None and not found and end > years_after(start):
+    elif end is not None and end > years_after(start):
         found.append(Violation("end_time", "must be at most one calendar year after effective_time"))
     if found:
         raise InvalidFields(found)

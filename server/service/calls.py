@@ -60,9 +60,7 @@ class Calls:
         return await self._storage.read(work)
 
     async def change(self, ctx: Context, key: RequestKey | None, work: Callable[[Unit], bytes]) -> Reply:
-        return await self._writer.run(
-            lambda unit: once(unit, key, ctx.now, lambda: work(unit)), deadline=ctx.deadline
-        )
+        return await self._writer.run(lambda unit: once(unit, key, ctx.now, lambda: work(unit)), deadline=ctx.deadline)
 
     async def create_assignment(self, ctx: Context, key: RequestKey | None, request: AssignmentRequest) -> Reply:
         creation = Creation(ctx=ctx, request=request, key=key)

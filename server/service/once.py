@@ -47,6 +47,12 @@ def once(unit: Unit, key: RequestKey | None, now: datetime, work: Callable[[], b
     return reply
 
 
+def kept(unit: Unit, key: RequestKey) -> Reply | None:
+    """The response that was kept for exactly this request."""
+    stored = unit.requests.find(key.platform, [key.request_id]).get(key.request_id)
+    return Reply(stored.response, replayed=True) if stored and stored.digest == key.digest and stored.response else None
+
+
 def replay(stored: StoredRequest, key: RequestKey) -> Reply | Awaits:
     """Raises RequestIdReused."""
     if stored.digest != key.digest:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ T = TypeVar("T")
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 200
 DIGEST_BYTES = 9
+KEY = re.compile(r"[a-z]{2,3}_[0-9A-Z]{26}")
 
 
 def paged(
@@ -44,6 +46,6 @@ def _last_key(token: str, digest: bytes) -> str:
         last = content[DIGEST_BYTES:].decode("ascii")
     except (ValueError, binascii.Error):
         raise InvalidPageToken from None
-    if content[:DIGEST_BYTES] != digest or not last:
+    if content[:DIGEST_BYTES] != digest or not KEY.fullmatch(last):
         raise InvalidPageToken
     return last

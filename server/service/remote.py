@@ -41,19 +41,12 @@ class RemoteBindings:
     settlements: Settlements
     tasks: Tasks
 
-    def start(self) -> None:
-        self.tasks.start_loop(self._rounds())
-
-    async def close(self) -> None:
-        """Waits for the carrier's answers that are under way."""
-        await self.tasks.drain()
-
     async def carry_out(self, asked: Asked) -> Reply:
         """The carrier is asked and its answer settled, whether or not the caller stays."""
         return await asyncio.shield(self.tasks.start(self._ask(asked.policy, asked.pending)))
 
-    async def _rounds(self) -> None:
-        """Recovery and reconciliation, at start and then periodically."""
+    async def rounds(self) -> None:
+        """Recovery and reconciliation, at start and then periodically, until cancelled."""
         while True:
             for step in (self.recover, self.reconcile):
                 await _logged(step())

@@ -1,5 +1,9 @@
 """optin.v1.AssignmentService."""
 
+import asyncio
+
+from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
 from optin.v1 import assignment_service_pb2 as pb
 
 from server.api import render
@@ -7,9 +11,12 @@ from server.api.call import Call
 from server.api.fields import IdRequest
 from server.api.parse import parse
 from server.api.requests.assignments import ListAssignments, creation
+from server.domain.errors import InvalidFields, Violation
 from server.domain.records import Assignment
 from server.service import assignments
 from server.service.once import Reply
+
+MOST_IN_A_BATCH = 200
 
 
 def created(assignment: Assignment) -> pb.CreateAssignmentResponse:
@@ -22,6 +29,15 @@ def created_bytes(assignment: Assignment) -> bytes:
     return created(assignment).SerializeToString(deterministic=True)
 
 
+def _result(answer: Message | Reply) -> pb.BatchCreateAssignmentsResponse.Result:
+    if isinstance(answer, Status):
+        return pb.BatchCreateAssignmentsResponse.Result(error=answer)
+    if isinstance(answer, Reply):
+        answer = pb.CreateAssignmentResponse.FromString(answer.body)
+    assert isinstance(answer, pb.CreateAssignmentResponse)  # noqa: S101
+    return pb.BatchCreateAssignmentsResponse.Result(response=answer)
+
+
 class AssignmentService:
     async def CreateAssignment(
         self, request: pb.CreateAssignmentRequest, call: Call
@@ -30,6 +46,14 @@ class AssignmentService:
         if request.validate_only:
             return created(await call.read(lambda unit: assignments.preview(unit, call.ctx, wanted)))
         return await call.create_assignment(request, wanted)
+
+    async def BatchCreateAssignments(
+        self, request: pb.BatchCreateAssignmentsRequest, call: Call
+    ) -> pb.BatchCreateAssignmentsResponse:
+        if not 0 < len(request.requests) <= MOST_IN_A_BATCH:
+            raise InvalidFields([Violation("requests", f"must have from 1 to {MOST_IN_A_BATCH} items")])
+        answers = await asyncio.gather(*(call.answer_item(self.CreateAssignment, item) for item in request.requests))
+        return pb.BatchCreateAssignmentsResponse(results=map(_result, answers))
 
     async def GetAssignment(self, request: pb.GetAssignmentRequest, call: Call) -> pb.GetAssignmentResponse:
         wanted = parse(IdRequest, request)
