@@ -121,7 +121,7 @@ async def test_a_dropped_database_is_gone_though_in_use(cluster: PostgresCluster
 def test_the_end_of_the_block_leaves_nothing_behind() -> None:
     with PostgresCluster(fsync="off") as cluster:
         assert cluster.folder.exists()
-        assert len(processes(cluster.folder)) == 2, "the keeper and the postmaster"
+        assert processes(cluster.folder), "the keeper and the postmaster"
     assert processes(cluster.folder) == []
     assert not cluster.folder.exists()
 

@@ -173,8 +173,10 @@ async def test_a_file_comes_with_its_imports_and_comments(address: str, service:
     files = files_of(await ask(address, ServerReflectionRequest(file_by_filename=asked), service))
     assert sorted(file.name for file in files[1:]) == [
         "google/api/field_behavior.proto",
+        "google/protobuf/any.proto",
         "google/protobuf/descriptor.proto",
         "google/protobuf/timestamp.proto",
+        "google/rpc/status.proto",
         "optin/v1/resources.proto",
     ]
     assert files[0].name == asked

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     false,
+    text,
 )
 
 from server.domain import enums
@@ -209,8 +210,8 @@ requests = Table(
     Column("request_id", String),
     Column("digest", LargeBinary, nullable=False),
     Column("response", LargeBinary, nullable=False),  # empty while `awaits` is set
-    Column("awaits", String, nullable=False, server_default=""),  # the policy that the carrier is asked for
     Column("create_time", UtcDateTime, nullable=False),
+    Column("awaits", String, nullable=False, server_default=text("''")),  # the policy that the carrier is asked for
     PrimaryKeyConstraint("platform", "request_id"),
     Index(None, "create_time"),
 )

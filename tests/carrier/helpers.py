@@ -59,7 +59,7 @@ def bind_request(policy: Any = "pl_1", **changes: Any) -> pb.BindPolicyRequest:
 async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Returns when it holds; nothing depends on how long that takes."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+        while not condition():
             await asyncio.sleep(0.005)
 
 

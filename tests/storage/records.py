@@ -200,6 +200,8 @@ def full_policy(base: Policy) -> Policy:
         carrier_policy_number="OPT-1",
         cancel_time=NOW + DAY,
         cancel_reason="asked for",
+        remote=True,
+        fail_reason=BindingReason.CARRIER_DECLINED,
     )
 
 

@@ -46,4 +46,4 @@ def upgrade() -> None:
     op.create_index(op.f("ix_pending_bindings_policy"), "pending_bindings", ["policy"], unique=False)
     op.add_column("policies", sa.Column("remote", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("policies", sa.Column("fail_reason", sa.SmallInteger(), nullable=True))
-    op.add_column("requests", sa.Column("awaits", sa.String(), server_default="", nullable=False))
+    op.add_column("requests", sa.Column("awaits", sa.String(), server_default=sa.text("''"), nullable=False))
