@@ -1,7 +1,13 @@
-"""Structured logs: one line a call, JSON for machines, columns on a terminal."""
+"""Structured logs: one line a call, JSON for machines, columns on a terminal.
+
+What an exception says may repeat what a caller sent, so that of exceptions only types and places are kept.
+"""
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -9,20 +15,63 @@ import structlog
 
 
 def configure(*, console: bool, level: str) -> None:
+    renderer: Any = structlog.processors.JSONRenderer(serializer=_json)
     if console:
-        renderer: Any = structlog.dev.ConsoleRenderer()
-        factory: Any = structlog.PrintLoggerFactory(sys.stdout)
-    else:
-        renderer = structlog.processors.JSONRenderer(serializer=orjson.dumps)
-        factory = structlog.BytesLoggerFactory(sys.stdout.buffer)
-    shared: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-    ]
+        colors = sys.stdout.isatty()
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _place_exception,
+            renderer,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=factory,
+        logger_factory=lambda *_: _Stdout(),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)  # for what libraries have to say
+    handler.setFormatter(_Formatter("%(levelname)s:%(name)s:%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def _json(event: Any, **_: object) -> str:
+    return orjson.dumps(event, default=repr).decode()
+
+
+def placed(error: BaseException) -> str:
+    """The exception and those that led to it, like a traceback, without what they say."""
+    return "\n".join("".join(traceback.format_tb(e.__traceback__)) + type(e).__qualname__ for e in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The first one first."""
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if earlier is not None:
+        yield from _chain(earlier)
+    yield error
+
+
+def _place_exception(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event["exception"] = placed(error)
+    return event
+
+
+class _Formatter(logging.Formatter):
+    def formatException(self, ei: Any) -> str:
+        return placed(ei[1])
+
+
+class _Stdout:
+    """Writes lines to standard output. That nobody reads there must not fail a call."""
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError):
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    debug = info = warning = error = msg

@@ -1,11 +1,10 @@
 """The gRPC server: services, health, reflection and limits."""
 
 import asyncio
-from collections.abc import Sequence
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from optin.v1 import (
     application_session_service_pb2,
     assignment_service_pb2,
@@ -16,6 +15,7 @@ from optin.v1 import (
 
 from server.api.gate import Gate
 from server.api.handler import Servicer, service_handler
+from server.api.health import Health
 from server.api.reflection import load_descriptor_set, reflection_handlers
 from server.api.servicers.assignments import AssignmentService
 from server.api.servicers.contractors import ContractorService
@@ -47,7 +47,6 @@ SERVICES: tuple[tuple[ServiceDescriptor, type[Servicer]], ...] = (
     (policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"], PolicyService),
 )
 
-
 NAMES = tuple(descriptor.full_name for descriptor, _ in SERVICES)
 CARRIER = "optin.carrier.v1.CarrierService"
 
@@ -56,39 +55,18 @@ class PortTaken(Exception):
     """Another process listens on the address."""
 
 
-class Health:
-    """Health for "" and each service: NOT_SERVING until told otherwise (the stock servicer begins with SERVING)."""
-
-    def __init__(self, services: Sequence[str]) -> None:
-        self._services = ("", *services)
-        self.servicer = health.aio.HealthServicer()
-
-    async def set(self, *, serving: bool) -> None:
-        for service in self._services:
-            await self.set_one(service, serving=serving)
-
-    async def set_one(self, service: str, *, serving: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        await self.servicer.set(service, status)
-
-
 class GrpcServer:
     def __init__(self, *, share_port: bool, calls_in_flight: int) -> None:
         self._server = grpc.aio.server(options=(*OPTIONS, ("grpc.so_reuseport", int(share_port))))
         self._gate = Gate(calls_in_flight)
-        self._health = Health(NAMES)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
+        self._health = Health()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     def offer(self, calls: Calls) -> None:
         """The services, over these use cases."""
         handlers = [service_handler(descriptor, servicer(), calls, self._gate) for descriptor, servicer in SERVICES]
         handlers += reflection_handlers(load_descriptor_set(), NAMES)
         self._server.add_generic_rpc_handlers(tuple(handlers))
-
-    def set_carrier_available(self, available: bool) -> None:
-        """The health of the carrier's service name: there only where a remote carrier is used."""
-        # The carrier's client tells without waiting; the reference keeps the task until it has run.
-        self._telling = asyncio.ensure_future(self._health.set_one(CARRIER, serving=available))
 
     def bind(self, host: str, port: int) -> int:
         """The port, chosen by the kernel where it is 0. Raises PortTaken."""
@@ -99,13 +77,18 @@ class GrpcServer:
             raise PortTaken(address) from error
 
     async def start(self) -> None:
-        await self._health.set(serving=False)
+        await self.set_serving(False)
         await self._server.start()
 
     async def set_serving(self, serving: bool) -> None:
-        await self._health.set(serving=serving)
+        await self._health.set(("", *NAMES), serving=serving)
+
+    def set_carrier_available(self, available: bool) -> None:
+        """The health of the carrier's service name, which is there only where a remote carrier is used."""
+        # The carrier's client tells without waiting; the reference keeps the task until it has run.
+        self._telling = asyncio.ensure_future(self._health.set([CARRIER], serving=available))
 
     async def stop(self, grace_seconds: float) -> None:
         """NOT_SERVING first; calls in flight have this long to end."""
-        await self._health.set(serving=False)
+        await self._health.stop()
         await self._server.stop(grace_seconds)

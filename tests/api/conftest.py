@@ -2,12 +2,33 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
+import structlog
 
+from server import logs
 from tests.conftest import Serving
 from tests.support.client import Client
 from tests.support.postgres import PostgresCluster
+
+
+@pytest.fixture(autouse=True)
+def log_as_served(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The log is what `optin serve` writes, on the output that pytest captures."""
+    configure = structlog.configure
+
+    def configure_for_a_test(**settings: Any) -> None:
+        captured: dict[str, Any] = {
+            "logger_factory": structlog.PrintLoggerFactory(),
+            "cache_logger_on_first_use": False,
+        }
+        configure(**settings | captured)
+
+    monkeypatch.setattr(structlog, "configure", configure_for_a_test)
+    logs.configure(console=False, level="info")
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

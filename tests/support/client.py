@@ -230,6 +230,7 @@ class Refusal:
     @property
     def info(self) -> error_details_pb2.ErrorInfo:
         info: error_details_pb2.ErrorInfo
+        assert self.of(error_details_pb2.ErrorInfo), str(self)
         (info,) = self.of(error_details_pb2.ErrorInfo)
         return info
 
