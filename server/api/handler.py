@@ -19,7 +19,7 @@ from ulid import ULID
 
 from server.api.call import Call
 from server.api.statuses import MalformedRequest, code_of, status_of
-from server.domain.errors import DomainError, InvalidFields
+from server.domain.errors import DomainError
 from server.service.calls import Calls
 from server.service.once import Reply
 
@@ -82,8 +82,8 @@ class _Handler:
         call = Call(self._calls, self._name)
         try:
             answer = await self._call(request, call)
-        except InvalidFields:
-            # What was valid when it was sent first may no longer be, since days go by.
+        except DomainError:
+            # A repeat may be refused where the first was not: days go by, and another server may have done it just now.
             if first := await call.kept(request):
                 return first
             raise
