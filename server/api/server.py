@@ -107,6 +107,7 @@ class Health(health_pb2_grpc.HealthServicer):
 class GrpcServer:
     def __init__(self, calls: Calls) -> None:
         names = [descriptor.full_name for descriptor, _ in SERVICES]
+        self._calls = calls
         self._server = grpc.aio.server(options=OPTIONS)
         self._health = Health(names)
         handlers = [service_handler(descriptor, servicer(), calls) for descriptor, servicer in SERVICES]
@@ -131,4 +132,5 @@ class GrpcServer:
     async def stop(self, grace_seconds: float) -> None:
         """NOT_SERVING first; calls in flight have this long to end."""
         await self._health.stop()
+        await self._calls.turn_away()
         await self._server.stop(grace_seconds)

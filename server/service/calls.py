@@ -1,11 +1,14 @@
 """How a call reaches its use case: as a read, as a change, or as one of a set."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
 from server.domain.decision import AssignmentRequest
+from server.domain.errors import ServerStopping
 from server.domain.ports import Clock, Storage, Unit
 from server.service.assignments import CreateAssignments, Creation
 from server.service.context import Context
@@ -15,6 +18,10 @@ from server.service.writer import Writer
 T = TypeVar("T")
 
 DEFAULT_PLATFORM = "pf_default"
+QUIET_SECONDS = 0.02
+QUIET_ROUNDS = 5
+ON_THEIR_WAY_SECONDS = 0.1
+TURN_AWAY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,9 +41,33 @@ class Calls:
         self._writer = writer
         self._create_assignments = create_assignments
         self._clock = clock
+        self._stopping = False
+        self._last_arrival = 0.0
         self.terms = terms
 
+    async def turn_away(self) -> None:
+        """Takes the calls that are on their way, refuses those that still come, and returns when it is quiet, or soon.
+
+        Calls that gRPC has received but not yet handed over when it stops end as CANCELLED, which nobody sends again.
+        """
+        await self._quiet(ON_THEIR_WAY_SECONDS)
+        self._stopping = True
+        await self._quiet(TURN_AWAY_SECONDS)
+
+    async def _quiet(self, most_seconds: float) -> None:
+        """Until no call has come for a moment, in which the loop has gone round: else none could have come."""
+        most = time.monotonic() + most_seconds
+        rounds = 0 if time.monotonic() < self._last_arrival + QUIET_SECONDS else QUIET_ROUNDS
+        while rounds < QUIET_ROUNDS and time.monotonic() < most:
+            before = self._last_arrival
+            await asyncio.sleep(QUIET_SECONDS / QUIET_ROUNDS)
+            rounds = rounds + 1 if self._last_arrival == before else 0
+
     def context(self) -> Context:
+        """Of a call that has just come. Raises ServerStopping."""
+        self._last_arrival = time.monotonic()
+        if self._stopping:
+            raise ServerStopping
         return Context(
             platform=DEFAULT_PLATFORM,
             now=self._clock(),
