@@ -1,19 +1,31 @@
-"""The bound on calls in flight: what is over it is refused at once, before it is parsed."""
+"""The gate that every call passes, before it is parsed: a bound on calls in flight, and the way out at stop."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from server.domain.errors import Overloaded
+from server.domain.errors import Overloaded, ServerStopping
+
+QUIET_SECONDS = 0.02
+QUIET_ROUNDS = 5
+ON_THEIR_WAY_SECONDS = 0.1
+TURN_AWAY_SECONDS = 1.0
 
 
 class Gate:
     def __init__(self, most: int) -> None:
         self._most = most
         self._inside = 0
+        self._stopping = False
+        self._last_arrival = 0.0
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Raises Overloaded."""
+        """Raises Overloaded, ServerStopping."""
+        self._last_arrival = time.monotonic()
+        if self._stopping:
+            raise ServerStopping
         if self._inside >= self._most:
             raise Overloaded(limit="calls in flight")
         self._inside += 1
@@ -21,3 +33,21 @@ class Gate:
             yield
         finally:
             self._inside -= 1
+
+    async def turn_away(self) -> None:
+        """Takes the calls that are on their way, refuses those that still come, and returns when it is quiet, or soon.
+
+        Calls that gRPC has received but not yet handed over when it stops end as CANCELLED, which nobody sends again.
+        """
+        await self._quiet(ON_THEIR_WAY_SECONDS)
+        self._stopping = True
+        await self._quiet(TURN_AWAY_SECONDS)
+
+    async def _quiet(self, most_seconds: float) -> None:
+        """Until no call has come for a moment, in which the loop has gone round: else none could have come."""
+        most = time.monotonic() + most_seconds
+        rounds = 0 if time.monotonic() < self._last_arrival + QUIET_SECONDS else QUIET_ROUNDS
+        while rounds < QUIET_ROUNDS and time.monotonic() < most:
+            before = self._last_arrival
+            await asyncio.sleep(QUIET_SECONDS / QUIET_ROUNDS)
+            rounds = rounds + 1 if self._last_arrival == before else 0

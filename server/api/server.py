@@ -91,4 +91,5 @@ class GrpcServer:
     async def stop(self, grace_seconds: float) -> None:
         """NOT_SERVING first; calls in flight have this long to end."""
         await self._health.stop()
+        await self._gate.turn_away()
         await self._server.stop(grace_seconds)

@@ -14,6 +14,7 @@
     │   └── PolicyNotActive
     └── Retryable              the same request may succeed later
         ├── StorageUnavailable
+        │   └── ServerStopping
         ├── ConcurrentUpdate
         └── Overloaded
 
@@ -127,6 +128,11 @@ class Retryable(DomainError):
 class StorageUnavailable(Retryable):
     reason = "STORAGE_UNAVAILABLE"
     message = "The database cannot be reached at the moment."
+
+
+class ServerStopping(StorageUnavailable):
+    message = "This server is stopping and takes no more calls; another one does."
+    retry_seconds = 0.1
 
 
 class ConcurrentUpdate(Retryable):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,13 +41,16 @@ def postgres_url(postgres: PostgresCluster, postgres_template: str) -> Iterator[
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "two servers on postgresql"])
-async def servers(request: pytest.FixtureRequest, serve: Serving) -> AsyncIterator[list[Client]]:
-    """A client of each server of one platform: one server on each kind of database, then two on one."""
+def setting(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int]:
+    """A database, and how many servers to run over it."""
     if request.param == "sqlite":
-        async with serve() as client:
-            yield [client]
-        return
-    url = request.getfixturevalue("postgres_url")
+        return f"sqlite+aiosqlite:///{tmp_path}/optin.db", 1
+    return request.getfixturevalue("postgres_url"), 2 if request.param.startswith("two") else 1
+
+
+@pytest.fixture
+async def servers(serve: Serving, setting: tuple[str, int]) -> AsyncIterator[list[Client]]:
+    """A client of each server of one platform: one server on each kind of database, then two on one."""
+    url, count = setting
     async with AsyncExitStack() as stack:
-        count = 2 if request.param.startswith("two") else 1
         yield [await stack.enter_async_context(serve(database_url=url)) for _ in range(count)]

@@ -73,12 +73,12 @@ class Server:
             assert time.monotonic() < deadline, self.stderr
             time.sleep(0.01)
 
-    def signal(self, signum: signal.Signals) -> None:
+    def send(self, signum: signal.Signals) -> None:
         self.process.send_signal(signum)
 
     def end(self, signum: signal.Signals = signal.SIGTERM) -> int:
         """The exit code."""
-        self.signal(signum)
+        self.send(signum)
         return self.process.wait(PATIENCE_SECONDS)
 
 
