@@ -11,7 +11,7 @@ from google.rpc.status_pb2 import Status
 
 from server.api.statuses import status_of
 from server.domain.decision import AssignmentRequest
-from server.domain.errors import DomainError, InvalidFields
+from server.domain.errors import DomainError, Retryable
 from server.domain.ports import Unit
 from server.service.calls import Calls
 from server.service.once import Reply, RequestKey, kept
@@ -39,8 +39,10 @@ class Call:
     async def answer(self, method: Method, request: Message) -> Message | Reply:
         try:
             return await method(request, self)
-        except InvalidFields:
-            # What was valid when it was sent first may no longer be, since days go by.
+        except Retryable:
+            raise
+        except DomainError:
+            # A repeat may be refused where the first was not: days go by, and another server may have done it just now.
             if first := await self._kept(request):
                 return first
             raise

@@ -84,18 +84,7 @@ class _Handler:
             request = self._request.FromString(raw)
         except DecodeError:
             raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name) from None
-<<<<<<< HEAD
         answer = await Call(self._calls, self._name, call_id, seconds_left).answer(self._call, request)
-=======
-        call = Call(self._calls, self._name)
-        try:
-            answer = await self._call(request, call)
-        except DomainError:
-            # A repeat may be refused where the first was not: days go by, and another server may have done it just now.
-            if first := await call.kept(request):
-                return first
-            raise
->>>>>>> main
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
     def _log(self, call_id: str, started: float, reply: Reply, error: Exception | None) -> None:
