@@ -3,23 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from optin.v1 import contractor_service_pb2 as contractors_pb
-from sqlalchemy import make_url
 
 from server.api.server import GrpcServer
-from server.api.servicers.assignments import created_bytes
 from server.app import GRACE_SECONDS
-from server.carrier.in_house import InHouseCarrier
-from server.service.assignments import CreateAssignments
-from server.service.calls import Calls, Terms
-from server.service.writer import Writer
-from server.storage import open_storage, schema
-from tests.conftest import NOW, Serving
+from tests.conftest import Serving
 from tests.support.client import Client, refused
 from tests.support.postgres import PostgresCluster
 
@@ -58,20 +50,14 @@ class Watch:
 
 
 @pytest.fixture
-async def bare(tmp_path: Path) -> AsyncIterator[tuple[GrpcServer, grpc.aio.Channel]]:
+async def bare() -> AsyncIterator[tuple[GrpcServer, grpc.aio.Channel]]:
     """The gRPC server by itself, before anyone has said that storage answers."""
-    url = make_url(f"sqlite:///{tmp_path}/optin.db")
-    await schema.migrate(url)
-    storage = open_storage(url)
-    terms = Terms(withholds_premium=True, session_ttl=NOW - NOW, past_starts_allowed=True)
-    writer = Writer(storage, batch_max=1, queue_max=1)
-    server = GrpcServer(Calls(storage, writer, CreateAssignments(InHouseCarrier(), created_bytes), lambda: NOW, terms))
+    server = GrpcServer(share_port=False, calls_in_flight=1)
     port = server.bind("127.0.0.1", 0)
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield server, channel
         await server.stop(0)
-    await storage.close()
 
 
 @pytest.mark.parametrize("service", SERVICES)
