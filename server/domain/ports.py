@@ -57,6 +57,9 @@ class Contractors(Protocol):
 
 
 class Jobs(Protocol):
+    def lock(self, id_: str) -> None:
+        """Locks the job, if there is one, until the unit ends."""
+
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Job]: ...
 
     def page(self, platform: str, page: Page, *, category_code: str = "") -> Sequence[Job]: ...

@@ -12,11 +12,12 @@ from server.domain.records import Address, Approval, Job, JobCategory
 from server.storage import rows
 from server.storage.rows import IDS
 from server.storage.tables import job_categories, job_category_approvals, jobs
-from server.storage.upserts import insert
+from server.storage.upserts import insert, is_postgresql
 
 approvals = job_category_approvals
 
 FIND_JOBS = select(jobs).where(jobs.c.platform == bindparam("platform"), jobs.c.id.in_(IDS))
+LOCK_JOB = select(jobs.c.id).where(jobs.c.id.in_(IDS)).with_for_update(key_share=True)
 FIND_CATEGORIES = select(job_categories).where(
     job_categories.c.platform == bindparam("platform"), job_categories.c.code.in_(IDS)
 )
@@ -28,6 +29,11 @@ APPROVALS = (
 class Jobs:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def lock(self, id_: str) -> None:
+        """On SQLite the unit itself is the lock."""
+        if is_postgresql(self._connection):
+            rows.fetch(self._connection, LOCK_JOB, [id_])
 
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Job]:
         return {row["id"]: _job(row) for row in rows.fetch(self._connection, FIND_JOBS, ids, platform=platform)}
