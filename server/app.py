@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from server.api.server import GrpcServer
 from server.api.servicers.assignments import created_bytes
@@ -19,8 +20,10 @@ from server.service.tasks import Tasks
 from server.service.waiting import Settlements
 from server.service.writer import Writer
 from server.storage import open_storage, schema
-from server.storage.postgres import PostgresStorage
 from server.storage.sqlite import SqliteStorage
+
+if TYPE_CHECKING:
+    from server.storage.postgres import PostgresStorage  # imported where it is used: it takes its time
 
 GRACE_SECONDS = 10.0
 QUEUE_MAX = 2_000
@@ -98,7 +101,7 @@ async def migrated(settings: Settings) -> None:
         await storage.close()
 
 
-async def _open(settings: Settings, stack: AsyncExitStack) -> SqliteStorage | PostgresStorage:
+async def _open(settings: Settings, stack: AsyncExitStack) -> "SqliteStorage | PostgresStorage":
     storage = open_storage(settings.url)
     stack.push_async_callback(storage.close)
     if isinstance(storage, SqliteStorage):

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from server.domain.errors import Overloaded, ServerStopping
 
-QUIET_SECONDS = 0.02
-QUIET_ROUNDS = 5
-ON_THEIR_WAY_SECONDS = 0.1
+QUIET_SECONDS = 0.05
+QUIET_ROUNDS = 10
+ON_THEIR_WAY_SECONDS = 0.15
 TURN_AWAY_SECONDS = 1.0
 
 
@@ -18,12 +18,12 @@ class Gate:
         self._most = most
         self._inside = 0
         self._stopping = False
-        self._last_arrival = 0.0
+        self._arrived = 0
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Raises Overloaded, ServerStopping."""
-        self._last_arrival = time.monotonic()
+        self._arrived += 1
         if self._stopping:
             raise ServerStopping
         if self._inside >= self._most:
@@ -39,15 +39,17 @@ class Gate:
 
         Calls that gRPC has received but not yet handed over when it stops end as CANCELLED, which nobody sends again.
         """
-        await self._quiet(ON_THEIR_WAY_SECONDS)
+        if self._inside:
+            await self._quiet(ON_THEIR_WAY_SECONDS)
+            self._stopping = True
+            await self._quiet(TURN_AWAY_SECONDS)
         self._stopping = True
-        await self._quiet(TURN_AWAY_SECONDS)
 
     async def _quiet(self, most_seconds: float) -> None:
         """Until no call has come for a moment, in which the loop has gone round: else none could have come."""
         most = time.monotonic() + most_seconds
-        rounds = 0 if time.monotonic() < self._last_arrival + QUIET_SECONDS else QUIET_ROUNDS
+        rounds = 0
         while rounds < QUIET_ROUNDS and time.monotonic() < most:
-            before = self._last_arrival
+            before = self._arrived
             await asyncio.sleep(QUIET_SECONDS / QUIET_ROUNDS)
-            rounds = rounds + 1 if self._last_arrival == before else 0
+            rounds = rounds + 1 if self._arrived == before else 0

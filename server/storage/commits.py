@@ -25,6 +25,10 @@ T = TypeVar("T")
 NONE = ""  # the name of no unit
 
 
+class EndedWhileIdle(StorageUnavailable):
+    """The connection was lost before the unit had begun: on another one it may succeed."""
+
+
 class Commits:
     """The units of one writer, one at a time."""
 
@@ -33,23 +37,34 @@ class Commits:
 
     def run(self, connect: Callable[[], AbstractContextManager[Connection]], work: Callable[[Unit], T]) -> T:
         """The unit in one transaction, on a connection of its own. Raises as `ports.Storage.write`."""
-        unit = str(uuid7())
-        committing = False
         with translated():
             try:
-                with connect() as connection, connection.begin() as transaction:
-                    self.sign(connection, unit)
-                    result = work(SqlUnit(connection))
-                    committing = True
-                    _commit(connection, transaction)
-            except (exc.DBAPIError, OSError) as error:
-                if not (committing and self._took_effect(connect, unit, error)):
-                    raise
-            return result
+                return self._run(connect, work)
+            except EndedWhileIdle:
+                return self._run(connect, work)
 
-    def sign(self, connection: Connection, unit: str) -> None:
+    def _run(self, connect: Callable[[], AbstractContextManager[Connection]], work: Callable[[Unit], T]) -> T:
+        unit = str(uuid7())
+        committing = False
+        try:
+            with connect() as connection, connection.begin() as transaction:
+                self._sign(connection, unit)
+                result = work(SqlUnit(connection))
+                committing = True
+                _commit(connection, transaction)
+        except (exc.DBAPIError, OSError) as error:
+            if not (committing and self._took_effect(connect, unit, error)):
+                raise
+        return result
+
+    def _sign(self, connection: Connection, unit: str) -> None:
         """Writes the unit's name into the writer's row, first thing."""
-        connection.execute(_upsert(connection.dialect.name, "unit"), {"writer": self._writer, "unit": unit})
+        try:
+            connection.execute(_upsert(connection.dialect.name, "unit"), {"writer": self._writer, "unit": unit})
+        except exc.DBAPIError as error:
+            if error.connection_invalidated:
+                raise EndedWhileIdle from error
+            raise
 
     def _took_effect(
         self, connect: Callable[[], AbstractContextManager[Connection]], unit: str, why: Exception

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import URL, text
+from sqlalchemy import URL, exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
@@ -55,7 +55,16 @@ class PostgresStorage:
         await self._writer.dispose()
 
     def _read(self, work: Callable[[Unit], T]) -> T:
-        with translated(), self._reader.sync_engine.connect() as connection:
+        with translated():
+            try:
+                return self._read_once(work)
+            except exc.DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return self._read_once(work)  # the connection was ended, most likely while idle
+
+    def _read_once(self, work: Callable[[Unit], T]) -> T:
+        with self._reader.sync_engine.connect() as connection:
             return work(SqlUnit(connection))
 
     def _ping(self) -> None:

@@ -12,6 +12,7 @@ from optin.v1 import contractor_service_pb2 as contractors_pb
 from server.api.server import GrpcServer
 from server.app import GRACE_SECONDS
 from tests.conftest import Serving
+from tests.storage.proxy import proxied
 from tests.support.client import Client, refused
 from tests.support.postgres import PostgresCluster
 
@@ -122,17 +123,18 @@ async def test_a_watcher_hears_of_a_stop_and_its_call_ends_well(bare: tuple[Grpc
 
 async def test_health_follows_storage(serve: Serving, postgres: PostgresCluster, postgres_template: str) -> None:
     url = postgres.create_database(template=postgres_template)
-    async with serve(database_url=url) as client:
+    async with proxied(url) as proxy, serve(database_url=proxy.url) as client:
         watch = Watch(client.channel, "optin.v1.AssignmentService")
         assert await watch.next() == SERVING
-        await asyncio.to_thread(postgres.stop)
-        try:
-            assert await watch.next() == NOT_SERVING
-            assert await check(client.channel) == NOT_SERVING
-            refusal = await refused(client.contractors.GetContractor(contractors_pb.GetContractorRequest(id="cn_1")))
-            assert refusal.reason == "STORAGE_UNAVAILABLE"
-        finally:
-            await asyncio.to_thread(postgres.start)
+        await proxy.cut()
+        assert await watch.next() == NOT_SERVING
+        assert await check(client.channel) == NOT_SERVING
+        for call in (
+            client.contractors.GetContractor(contractors_pb.GetContractorRequest(id="cn_1")),
+            client.category(),
+        ):
+            assert (await refused(call)).reason == "STORAGE_UNAVAILABLE"
+        proxy.is_down = False
         assert await watch.next() == SERVING
         assert await check(client.channel) == SERVING
         await client.contractor()

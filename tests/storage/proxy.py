@@ -43,6 +43,11 @@ class Proxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def cut(self) -> None:
+        """Ends all connections, and takes no more until `is_down` is taken back."""
+        self.is_down = True
+        await self.close()
+
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
