@@ -34,6 +34,7 @@ OPTIONS = (
     ("grpc.max_metadata_size", LARGEST_METADATA),
     ("grpc.absolute_max_metadata_size", LARGEST_METADATA),
     ("grpc.max_concurrent_streams", STREAMS_A_CONNECTION),
+    ("grpc.http.overload_protection", 0),  # or it refuses what is over that, as UNAVAILABLE, instead of letting it wait
 )
 
 SERVICES: tuple[tuple[ServiceDescriptor, type[Servicer]], ...] = (

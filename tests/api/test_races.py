@@ -86,6 +86,14 @@ async def test_one_request_id_creates_one_assignment(servers: list[Client]) -> N
     assert len(await servers[-1].policies_of(jane.id)) == 1
 
 
+async def test_more_calls_at_once_than_a_connection_carries(servers: list[Client]) -> None:
+    """They wait at the client, on a new connection too."""
+    for count in (250, 450):
+        calls = [client.category(approved=False) for client in turns(servers, count)]
+        answers, refusals = await outcomes(calls)
+        assert (len({answer.code for answer in answers}), refusals) == (count, [])
+
+
 async def test_one_email_creates_one_contractor(servers: list[Client]) -> None:
     emails = ("jane@example.com", "JANE@example.com")
     calls = [client.contractor(email=emails[n % 3 == 0]) for n, client in enumerate(turns(servers))]
