@@ -102,13 +102,20 @@ class Writer:
             self._arrived.clear()
             if not self._queue:
                 await self._arrived.wait()
-            await asyncio.sleep(0)  # what the loop has ready joins the batch
+            await self._gather()
             size = min(self._batch_max, len(self._queue))
             batch = [call for call in (self._queue.popleft() for _ in range(size)) if not call.answer.done()]
             if batch:
                 started = loop.time()
                 await self._commit(batch)
                 self._batch_seconds += (loop.time() - started - self._batch_seconds) * SHARE_OF_LAST
+
+    async def _gather(self) -> None:
+        """Calls join the batch for as long as each turn of the loop brings more."""
+        waiting = 0
+        while waiting < len(self._queue) < self._batch_max:
+            waiting = len(self._queue)
+            await asyncio.sleep(0)
 
     async def _commit(self, batch: list[_Call]) -> None:
         try:
