@@ -1,0 +1,112 @@
+"""What is over a bound is refused at once, and says when to come again; what is left out of a bound still answers."""
+
+import asyncio
+from datetime import timedelta
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from optin.v1 import assignment_service_pb2 as assignments_pb
+from optin.v1 import resources_pb2 as pb
+from sqlalchemy import make_url
+
+from server.domain.carrier import Answer, Bound
+from server.domain.errors import Overloaded
+from server.domain.ports import StoredRequest, Unit
+from server.domain.records import Policy
+from server.service.retention import STEP_ROWS, sweep_requests
+from server.service.writer import Writer
+from server.storage import open_storage, schema
+from tests.conftest import NOW, Clock, Serving
+from tests.support.client import refused
+
+
+class SlowCarrier:
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.asked = 0
+
+    async def bind(self, policy: Policy) -> Answer:
+        self.asked += 1
+        await self.go.wait()
+        return Bound(policy.id)
+
+    async def void(self, policy: Policy) -> None: ...
+
+    async def cancel(self, policy: Policy) -> None: ...
+
+
+async def test_calls_over_the_bound_are_refused_and_health_answers(serve: Serving) -> None:
+    carrier = SlowCarrier()
+    async with serve(carrier=carrier, calls_in_flight=2) as client:
+        jane, john = await client.opted_in(), await client.opted_in()
+        job = await client.job()
+        held = [asyncio.ensure_future(client.assign(one.id, job.id)) for one in (jane, john)]
+        while carrier.asked < 2:
+            await asyncio.sleep(0.01)
+        refusal = await refused(client.assign(jane.id, job.id))
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+        (retry,) = refusal.of(error_details_pb2.RetryInfo)
+        assert retry.retry_delay.ToTimedelta() > timedelta()
+        # Before any parsing: what would be malformed is refused for the same reason.
+        raw = client.channel.unary_unary("/optin.v1.AssignmentService/CreateAssignment")
+        assert (await refused(raw(b"\xff\xff"))).reason == "OVERLOADED"
+        carrier.go.set()
+        assert {(await call).outcome for call in held} == {pb.BINDING_OUTCOME_COVERAGE_BOUND}
+        assert (await client.assign(jane.id, job.id)).outcome == pb.BINDING_OUTCOME_COVERAGE_REUSED
+
+
+async def test_a_deadline_that_cannot_be_met_is_refused_early(tmp_path: object) -> None:
+    url = make_url(f"sqlite:///{tmp_path}/optin.db")
+    await schema.migrate(url)
+    storage = open_storage(url)
+    writer = Writer(storage, batch_max=1, queue_max=10)
+    writer.start()
+    loop = asyncio.get_running_loop()
+
+    def slow(_unit: Unit) -> None:
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.3), loop).result()
+
+    await writer.run(slow)  # so that the writer knows what batches take
+    queued = asyncio.ensure_future(writer.run(slow))
+    await asyncio.sleep(0.05)
+    with pytest.raises(Overloaded, match="deadline"):
+        await writer.run(slow, deadline=loop.time() + 0.001)
+    await writer.run(lambda _: None, deadline=loop.time() + 60)
+    await queued
+    await writer.close()
+    await storage.close()
+
+
+async def test_request_ids_are_swept_when_their_time_is_over(serve: Serving, database_url: str, clock: Clock) -> None:
+    """In small steps, and only those that are old; what a request created stays."""
+    async with serve(database_url=database_url) as client:
+        jane, job = await client.opted_in(), await client.job()
+        first = await client.assign(jane.id, job.id, request_id="old")
+        storage = open_storage(make_url(database_url))
+        old = [request(f"older-{number}", timedelta(hours=48)) for number in range(2 * STEP_ROWS)]
+        await storage.write(lambda unit: unit.requests.insert(old))
+        clock.now += timedelta(hours=25)
+        young = [request("young", timedelta(hours=-24))]
+        await storage.write(lambda unit: unit.requests.insert(young))
+        writer = Writer(storage, batch_max=1, queue_max=10)
+        writer.start()
+        sweep = asyncio.ensure_future(sweep_requests(writer, clock, timedelta(hours=24)))
+        ids = ["old", "young", *(entry.request_id for entry in old)]
+        async with asyncio.timeout(10):
+            while len(await storage.read(lambda unit: unit.requests.find("pf_default", ids))) > 1:
+                await asyncio.sleep(0.05)
+        assert list(await storage.read(lambda unit: unit.requests.find("pf_default", ids))) == ["young"]
+        sweep.cancel()
+        await writer.close()
+        await storage.close()
+        again = await client.assign(jane.id, job.id, request_id="old")
+        assert again.assignment.id != first.assignment.id
+        listed = await client.assignments.ListAssignments(assignments_pb.ListAssignmentsRequest(contractor=jane.id))
+        assert {a.id for a in listed.assignments} == {first.assignment.id, again.assignment.id}
+
+
+def request(request_id: str, age: timedelta) -> StoredRequest:
+    return StoredRequest(
+        platform="pf_default", request_id=request_id, digest=b"-" * 32, response=b"-", create_time=NOW - age
+    )
