@@ -90,7 +90,7 @@ def kinds() -> list[Kind]:
         Kind(
             name="request",
             make=lambda _: records.request(),
-            fill=lambda record: replace(record, digest=b"", response=b"\0" * 100_000),
+            fill=lambda record: replace(record, digest=b"", response=b"\0" * 100_000, awaits="pl_1"),
             insert=lambda unit, record: unit.requests.insert([record]),
             find=lambda unit, platform, ids: unit.requests.find(platform, ids),
             key="request_id",
