@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -43,7 +43,7 @@ class _Call:
     work: SetWork[Any, Any]
     request: Any
     answer: asyncio.Future[Any]
-    tries: int = field(default=0)
+    times_locked: int = 0
 
 
 class Writer:
@@ -103,12 +103,23 @@ class Writer:
             if not self._queue:
                 await self._arrived.wait()
             await self._gather()
-            size = min(self._batch_max, len(self._queue))
-            batch = [call for call in (self._queue.popleft() for _ in range(size)) if not call.answer.done()]
-            if batch:
+            if batch := self._next_batch():
                 started = loop.time()
                 await self._commit(batch)
                 self._batch_seconds += (loop.time() - started - self._batch_seconds) * SHARE_OF_LAST
+
+    def _next_batch(self) -> list[_Call]:
+        """Those that have waited longest; one that others have kept locked goes alone, and so can wait its turn."""
+        batch: list[_Call] = []
+        while self._queue and len(batch) < self._batch_max:
+            call = self._queue.popleft()
+            if call.answer.done():  # its caller went away
+                continue
+            if call.times_locked >= MAX_TRIES:
+                self._queue.extendleft(reversed(batch))
+                return [call]
+            batch.append(call)
+        return batch
 
     async def _gather(self) -> None:
         """Calls join the batch for as long as each turn of the loop brings more."""
@@ -117,35 +128,43 @@ class Writer:
             waiting = len(self._queue)
             await asyncio.sleep(0)
 
-    async def _commit(self, batch: list[_Call]) -> None:
+    async def _commit(self, batch: Sequence[_Call]) -> None:
         try:
-            results = await self._storage.write(lambda unit: run_batch(unit, batch))
+            results = await self._write(batch)
         except StorageUnavailable as error:
             for call in batch:
                 _settle(call, error)
         except Exception as error:
-            if len(batch) > 1:
-                for call in batch:
-                    await self._commit([call])
-            else:
-                await self._again(batch[0], error)
+            if len(batch) == 1:
+                _settle(batch[0], ConcurrentUpdate() if isinstance(error, Conflict) else error)
+                return
+            for call in batch:
+                await self._commit([call])
         else:
-            for call, result in zip(batch, results, strict=True):
-                if isinstance(result, Locked):
-                    await self._again(call, Conflict())
-                else:
-                    _settle(call, result)
+            self._settle_all(batch, results)
 
-    async def _again(self, call: _Call, error: Exception) -> None:
-        """Another try, alone and so able to wait for its contractor; a bounded number of times."""
-        call.tries += 1
-        if not isinstance(error, Conflict):
-            _settle(call, error)
-        elif call.tries > MAX_TRIES:
-            _settle(call, ConcurrentUpdate())
-        else:
-            await asyncio.sleep(random.uniform(0, PAUSE_SECONDS) * call.tries)  # noqa: S311
-            await self._commit([call])
+    async def _write(self, batch: Sequence[_Call]) -> list[object]:
+        """Runs the unit, and again when another one got there first. Raises Conflict when that goes on."""
+        for tries in range(1, MAX_TRIES + 1):
+            try:
+                return await self._storage.write(lambda unit: run_batch(unit, batch))
+            except Conflict:
+                await asyncio.sleep(random.uniform(0, PAUSE_SECONDS) * tries)  # noqa: S311
+        return await self._storage.write(lambda unit: run_batch(unit, batch))
+
+    def _settle_all(self, batch: Sequence[_Call], results: Sequence[object]) -> None:
+        """Answers, or puts back in front those whose contractor another process keeps locked."""
+        locked = []
+        for call, result in zip(batch, results, strict=True):
+            if not isinstance(result, Locked):
+                _settle(call, result)
+                continue
+            call.times_locked += 1
+            if call.times_locked > MAX_TRIES:
+                _settle(call, ConcurrentUpdate())
+            else:
+                locked.append(call)
+        self._queue.extendleft(reversed(locked))
 
 
 def each(unit: Unit, works: Sequence[Callable[[Unit], T]]) -> list[T | DomainError]:
