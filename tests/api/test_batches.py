@@ -32,7 +32,7 @@ def reason(result: Result) -> str:
     (info,) = [d for d in result.error.details if d.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)]
     message = error_details_pb2.ErrorInfo()
     info.Unpack(message)
-    return message.reason
+    return str(message.reason)
 
 
 async def test_results_are_in_order_and_each_stands_alone(any_client: Client) -> None:

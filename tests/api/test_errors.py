@@ -17,6 +17,8 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from server.api import handler
+from server.domain.errors import StorageUnavailable
+from server.domain.ports import Conflict
 from server.domain.records import Policy
 from server.storage.sqlite import SqliteStorage
 from tests.api.methods import METHODS, encoded, filled, leaves, request_of
@@ -420,6 +422,32 @@ def assert_internal(refusal: Refusal, *secrets: str) -> None:
     assert refusal.message == fixed.format(call_id)
     for secret in secrets:
         assert secret not in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "reason", "most"),
+    [
+        (StorageUnavailable(), "UNAVAILABLE", "STORAGE_UNAVAILABLE", 1),
+        (Conflict(), "ABORTED", "CONCURRENT_UPDATE", 1 + 3),  # the unit is run again at most 3 times
+    ],
+)
+async def test_what_may_be_sent_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch, raised: Exception, code: str, reason: str, most: int
+) -> None:
+    tries = 0
+
+    async def failing(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise raised
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStorage, "write", failing)
+        refusal = await refused(client.contractor())
+    assert (refusal.code.name, refusal.reason, refusal.told) == (code, reason, {})
+    assert_contract(refusal)
+    assert 1 <= tries <= most, "and the server itself tried no more often than it says"
+    assert (await client.contractor()).id
 
 
 class OddCarrier:
