@@ -25,6 +25,7 @@ from optin.v1 import assignment_service_pb2_grpc
 from optin.v1 import resources_pb2 as pb
 
 from server.config import Settings
+from tests.support.client import Client
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresCluster
 
@@ -42,6 +43,8 @@ ELSEWHERE = {
     "make run\n": "test_make_run_serves",
     "make test\n": "what runs this test",
     "pip install ./generated\n": "the tests of the contract",
+    "optin fake-carrier --port 50061 --fault declines\n": "test_a_remote_carrier_is_asked",
+    "optin serve --carrier grpc://127.0.0.1:50061\n": "test_a_remote_carrier_is_asked",
     f"export OPTIN_DATABASE_URL={DATABASE}\noptin migrate\n": "test_postgresql_is_migrated_and_served",
     "optin serve\n": "test_postgresql_is_migrated_and_served",
 }
@@ -248,6 +251,20 @@ def test_postgresql_is_migrated_and_served(folder: Path, postgres: PostgresClust
     assert "has the schema of version" in done.stdout
     with terminal(serve, folder, OPTIN_DATABASE_URL=url, OPTIN_PORT=str(free_port())) as first_line:
         assert "listens on" in first_line
+
+
+async def test_a_remote_carrier_is_asked(folder: Path) -> None:
+    carrier, serve = (block.text for block in BLOCKS if "50061" in block.text and block.language == "bash")
+    carrier_port, port = str(free_port()), str(free_port())
+    with terminal(carrier.replace("50061", carrier_port), folder) as first_line:
+        assert carrier_port in first_line
+        with terminal(serve.replace("50061", carrier_port), folder, OPTIN_PORT=port):
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                client = Client(channel)
+                jane, job = await client.opted_in(), await client.job()
+                declined = await client.assign(jane.id, job.id)
+    assert declined.outcome == pb.BINDING_OUTCOME_BINDING_FAILED
+    assert list(declined.assignment.binding.reasons) == [pb.BINDING_REASON_CARRIER_DECLINED]
 
 
 class FailsTwice(assignment_service_pb2_grpc.AssignmentServiceServicer):
