@@ -31,7 +31,7 @@ async def migrate(url: URL) -> None:
 
 async def check(url: URL) -> None:
     """Raises SchemaTooOld, SchemaTooNew, StorageUnavailable."""
-    await _run(url, _require_current)
+    await _run(url, require_current)
 
 
 async def _run(url: URL, work: Callable[[Connection], None]) -> None:
@@ -75,7 +75,7 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _require_current(connection: Connection) -> None:
+def require_current(connection: Connection) -> None:
     if not _is_current(connection):
         raise SchemaTooOld
 

@@ -1,0 +1,106 @@
+"""The invariants of an assignment and its decisions."""
+
+from server.domain.enums import BindingOutcome, BindingWorkflow, PolicyStatus
+from server.domain.invariants.books import Books, Cause, Entry, Ids, Terms
+from server.domain.invariants.cover import covers, was_complete
+
+COVERED = (BindingOutcome.COVERAGE_REUSED, BindingOutcome.COVERAGE_BOUND)
+NAMES_POLICIES = (*COVERED, BindingOutcome.BINDING_PENDING)
+ISSUED = (PolicyStatus.ACTIVE, PolicyStatus.CANCELLED)  # EXPIRED is never stored
+
+
+def decisions_have_their_assignment(_: Books, entry: Entry, __: Terms) -> Ids:
+    """A decision is about an assignment that is there."""
+    if entry.assignment is None:
+        yield (entry.id,)
+
+
+def assignment_has_one_platform(books: Books, entry: Entry, _: Terms) -> Ids:
+    """An assignment and its decisions are of the contractor's platform."""
+    rows = [*entry.decisions, *([entry.assignment] if entry.assignment else ())]
+    if books.contractor is not None and any(row.platform != books.contractor.platform for row in rows):
+        yield (entry.id,)
+
+
+def decisions_have_no_gaps(_: Books, entry: Entry, __: Terms) -> Ids:
+    """An assignment has decisions, numbered 1, 2, 3 and so on."""
+    numbers = [decision.number for decision in entry.decisions]
+    if not numbers or numbers != list(range(1, len(numbers) + 1)):
+        yield (entry.id,)
+
+
+def assignment_shows_its_last_decision(_: Books, entry: Entry, __: Terms) -> Ids:
+    """An assignment has the number and the outcome of its last decision."""
+    if entry.assignment is None or not entry.decisions:
+        return
+    shown, last = entry.assignment, entry.decisions[-1]
+    if (shown.decision, shown.outcome) != (last.number, last.outcome):
+        yield (entry.id,)
+
+
+def policies_are_where_the_outcome_says(_: Books, entry: Entry, __: Terms) -> Ids:
+    """Cover that is reused, bound or pending names its policies; no other outcome names one."""
+    if any((decision.outcome in NAMES_POLICIES) != bool(decision.policies) for decision in entry.decisions):
+        yield (entry.id,)
+
+
+def policies_named_are_there(books: Books, entry: Entry, _: Terms) -> Ids:
+    """A policy that a decision names is one of the contractor's."""
+    for decision in entry.decisions:
+        yield from ((entry.id, policy) for policy in decision.policies if policy not in books.policies)
+
+
+def policies_named_cover_the_assignment(books: Books, entry: Entry, _: Terms) -> Ids:
+    """One of the policies covers the category, the state, the period, and the types that the workflow is for."""
+    if entry.assignment is None:
+        return
+    for decision in entry.decisions:
+        cause = Cause(entry.assignment, decision)
+        named = [books.policies[policy] for policy in decision.policies if policy in books.policies]
+        if named and not any(covers(policy, cause) for policy in named):
+            yield entry.id, *decision.policies
+
+
+def policies_named_were_issued(books: Books, entry: Entry, terms: Terms) -> Ids:
+    """The cover that an assignment shows was issued, and not cancelled before."""
+    if not entry.decisions or entry.decisions[-1].outcome not in COVERED:
+        return
+    last = entry.decisions[-1]
+    for policy in (books.policies[id_] for id_ in last.policies if id_ in books.policies):
+        gone = policy.cancel_time is not None and policy.cancel_time + terms.span < last.decide_time
+        if policy.status not in ISSUED or gone:
+            yield entry.id, policy.id
+
+
+def pending_assignment_is_being_bound(books: Books, entry: Entry, _: Terms) -> Ids:
+    """An assignment is pending only while its policy is."""
+    if not entry.decisions or entry.decisions[-1].outcome is not BindingOutcome.BINDING_PENDING:
+        return
+    for id_ in entry.decisions[-1].policies:
+        if id_ not in books.pending or books.pending[id_].binding.assignment != entry.id:
+            yield entry.id, id_
+
+
+def decision_rests_on_a_complete_opt_in(books: Books, entry: Entry, terms: Terms) -> Ids:
+    """What was decided by the general opt-in had one, of the contractor and the state, and complete by then."""
+    if entry.assignment is None:
+        return
+    for decision in entry.decisions:
+        if decision.workflow is BindingWorkflow.GENERAL_OPT_IN:
+            session = books.sessions.get(decision.application_session)
+            if not was_complete(session, entry.assignment.work_state, decision.decide_time, terms):
+                yield entry.id, decision.application_session or "none"
+
+
+RULES = (
+    decisions_have_their_assignment,
+    assignment_has_one_platform,
+    decisions_have_no_gaps,
+    assignment_shows_its_last_decision,
+    policies_are_where_the_outcome_says,
+    policies_named_are_there,
+    policies_named_cover_the_assignment,
+    policies_named_were_issued,
+    pending_assignment_is_being_bound,
+    decision_rests_on_a_complete_opt_in,
+)

@@ -1,0 +1,203 @@
+"""What an audit looks at: rows as they were at one moment, with what the invariants need of them."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from server.domain.enums import (
+    ApplicationSessionStatus,
+    BindingOutcome,
+    BindingWorkflow,
+    CoverageType,
+)
+from server.domain.ports import CarrierOrder, PendingBinding
+from server.domain.records import Policy
+from server.domain.terms import Period
+
+Ids = Iterator[tuple[str, ...]]
+
+CALL_SPAN = timedelta(minutes=1)
+MOST_KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An invariant that does not hold, and for what."""
+
+    rule: str  # a function of `invariants`, with hyphens
+    ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {' '.join(self.ids)}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What an audit found: all are counted, the first ones kept."""
+
+    findings: list[Finding] = field(default_factory=list)
+    total: int = 0
+    rows: Counter[str] = field(default_factory=Counter)  # looked at, by kind
+
+    def add(self, found: Iterable[Finding]) -> None:
+        for finding in found:
+            self.total += 1
+            if len(self.findings) < MOST_KEPT:
+                self.findings.append(finding)
+
+    def merge(self, other: "Report") -> None:
+        self.add(other.findings)
+        self.total += other.total - len(other.findings)
+        self.rows.update(other.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    now: datetime
+    limit: timedelta  # how long a carrier may take for one policy
+
+    @property
+    def span(self) -> timedelta:
+        """A change has the time at which its call came in, and calls overtake one another: times that lie closer
+        together than this do not tell which change was first."""
+        return CALL_SPAN + self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class ContractorRow:
+    id: str
+    platform: str
+    email: str
+    email_folded: str
+    delete_time: datetime | None
+    email_holder: str | None  # who has the email in `emails`
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    contractor: str
+    id: str
+    platform: str
+    is_general_opt_in: bool
+    work_state: str
+    status: ApplicationSessionStatus
+    expire_time: datetime
+    complete_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentRow:
+    contractor: str
+    id: str
+    platform: str
+    coverage_types: tuple[CoverageType, ...]
+    effective_time: datetime
+    end_time: datetime
+    work_state: str
+    category_code: str
+    decision: int
+    outcome: BindingOutcome
+
+    @property
+    def period(self) -> Period:
+        return Period(self.effective_time, self.end_time)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    contractor: str
+    assignment: str
+    number: int
+    platform: str
+    decide_time: datetime
+    outcome: BindingOutcome
+    workflow: BindingWorkflow
+    policies: tuple[str, ...]
+    application_session: str
+    net_rate: int
+    facts: str  # JSON
+
+    @property
+    def evidence(self) -> Mapping[str, Any]:
+        facts = json.loads(self.facts)
+        if not isinstance(facts, dict):
+            raise TypeError("facts are an object")
+        return facts
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A row of `pending_bindings`."""
+
+    binding: PendingBinding
+    awaits: str | None  # of its request: None where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    platform: str
+    request_id: str
+    awaits: str
+    is_answered: bool
+    awaits_pending: bool  # whether there is such a policy, and it is being bound
+
+
+@dataclass(frozen=True, slots=True)
+class EmailRow:
+    platform: str
+    email_folded: str
+    contractor: str
+    holds: bool  # whether there is such a live contractor, with this email
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An assignment and its decisions, the first one first."""
+
+    contractor: str
+    id: str
+    assignment: AssignmentRow | None  # None: decisions about nothing
+    decisions: Sequence[DecisionRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The assignment that a policy was bound for, and the decision that did it."""
+
+    assignment: AssignmentRow
+    decision: DecisionRow
+
+
+@dataclass(slots=True)
+class Books:
+    """One contractor's rows. Assignments may be many and pass by one at a time: what they leave is noted."""
+
+    id: str
+    contractor: ContractorRow | None = None  # None: rows of nobody
+    sessions: dict[str, SessionRow] = field(default_factory=dict)
+    policies: dict[str, Policy] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)  # by policy
+    orders: list[CarrierOrder] = field(default_factory=list)
+    causes: defaultdict[str, list[Cause]] = field(default_factory=lambda: defaultdict(list))  # by policy
+    waiting: dict[str, str] = field(default_factory=dict)  # assignments that are BINDING_PENDING, by policy
+
+    def note(self, entry: Entry) -> None:
+        if entry.assignment is None:
+            return
+        for decision in entry.decisions:
+            if decision.outcome in (BindingOutcome.COVERAGE_BOUND, BindingOutcome.BINDING_PENDING):
+                self._note_cause(Cause(entry.assignment, decision))
+        if entry.assignment.outcome is BindingOutcome.BINDING_PENDING and entry.decisions:
+            self.waiting.update((policy, entry.id) for policy in entry.decisions[-1].policies)
+
+    def _note_cause(self, cause: Cause) -> None:
+        for policy in cause.decision.policies:
+            known = self.causes[policy]
+            if all(other.assignment.id != cause.assignment.id for other in known):
+                known.append(cause)
+
+    def in_order(self) -> Iterator[Policy]:
+        return iter(sorted(self.policies.values(), key=lambda policy: policy.number))

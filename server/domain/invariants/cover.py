@@ -1,0 +1,45 @@
+"""What invariants ask of cover: would a policy match, whatever became of it, and was an opt-in complete."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from server.domain.decision import OPT_IN_COVERS
+from server.domain.enums import BindingWorkflow, CoverageType, PolicyStatus
+from server.domain.invariants.books import Cause, SessionRow, Terms
+from server.domain.matching import Need, matches
+from server.domain.records import Policy
+
+
+def need(cause: Cause, types: Iterable[CoverageType], residence_state: str) -> Need:
+    assignment = cause.assignment
+    return Need(
+        types=frozenset(types),
+        wished=frozenset(assignment.coverage_types),
+        work_state=assignment.work_state,
+        residence_state=residence_state,
+        category_code=assignment.category_code,
+        period=assignment.period,
+    )
+
+
+def would_match(policy: Policy, wanted: Need) -> bool:
+    """Whether it matches as long as it is usable."""
+    usable = policy if policy.status is PolicyStatus.ACTIVE else replace(policy, status=PolicyStatus.ACTIVE)
+    return matches(usable, wanted)
+
+
+def covers(policy: Policy, cause: Cause) -> bool:
+    """Whether it covers what the decision's workflow had to cover."""
+    by_opt_in = cause.decision.workflow is BindingWorkflow.GENERAL_OPT_IN
+    residence = policy.residence_state
+    if CoverageType.GENERAL in policy.coverage_types:  # where the contractor lived then
+        residence = cause.decision.evidence.get("residence_state", residence)
+    return would_match(policy, need(cause, OPT_IN_COVERS if by_opt_in else cause.assignment.coverage_types, residence))
+
+
+def was_complete(session: SessionRow | None, state: str, time: datetime, terms: Terms) -> bool:
+    """Whether the session is a general opt-in for the state that was complete at the time."""
+    if session is None or not session.is_general_opt_in or session.work_state != state:
+        return False
+    return session.complete_time is not None and session.complete_time <= time + terms.span

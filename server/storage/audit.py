@@ -1,0 +1,156 @@
+"""Reads a whole database for an audit, beside a running server or at rest; nothing is written, locked or checkpointed.
+
+Each contractor's rows are read in one transaction, so that they agree. A transaction reads a few contractors and ends:
+on SQLite one that stays open keeps the log from being reused.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection, exc, select, text
+from sqlalchemy.util import greenlet_spawn
+
+from server.domain.errors import StorageUnavailable
+from server.domain.invariants.books import EmailRow, Finding, Report, RequestRow
+from server.storage import schema
+from server.storage.books import ROWS, Key, Part, Range, email_page, request_page
+from server.storage.failures import translated
+from server.storage.sqlite import reader_engine
+from server.storage.tables import contractors
+
+T = TypeVar("T")
+Row = TypeVar("Row", RequestRow, EmailRow)
+
+CONTRACTORS = 200  # in one transaction
+MOST_DAMAGES = 100
+UNREADABLE = (ValueError, TypeError, ArithmeticError)  # what a value that our types do not know ends in
+
+
+class Stopped(Exception):
+    """Nobody waits for the audit any more."""
+
+
+class Database:
+    """A database of this version's schema."""
+
+    def __init__(self, connect: Callable[[], AbstractContextManager[Connection]], *, is_sqlite: bool) -> None:
+        self._connect = connect
+        self._is_sqlite = is_sqlite
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """From another thread: the next transaction does not begin."""
+        self._stopped.set()
+
+    def damages(self) -> Iterator[Finding]:
+        """What SQLite itself finds wrong with its file. PostgreSQL sees to its own."""
+        with self._transaction() as connection:
+            schema.require_current(connection)
+        if not self._is_sqlite:
+            return
+        with self._transaction() as connection:
+            try:
+                for (damage,) in connection.execute(text(f"PRAGMA integrity_check({MOST_DAMAGES})")):
+                    if damage != "ok":
+                        yield Finding("sqlite-integrity-check", (damage,))
+            except exc.DatabaseError as error:
+                yield Finding("sqlite-integrity-check", (str(error.orig),))
+                return
+        with self._transaction() as connection:
+            for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
+                yield Finding("sqlite-foreign-key-check", (table, f"row {row}", f"has no {parent}"))
+
+    def parts(self, look: Callable[[Part], Report]) -> Iterator[Report]:
+        """What `look` says of all contractors, some at a time, each time inside a transaction."""
+        after: str | None = ""
+        size = CONTRACTORS
+        while after is not None:
+            with self._transaction() as connection:
+                ids = _next_range(connection, after, size)
+                try:
+                    report = look(Part(connection, ids))
+                except UNREADABLE:
+                    if size > 1:
+                        size = 1  # to tell which one it is
+                        continue
+                    report = Report()
+                    report.add([Finding("rows-can-be-read", (ids.upto or f"after {ids.after}",))])
+            yield report
+            after, size = ids.upto, min(2 * size, CONTRACTORS)
+
+    def requests(self) -> Iterator[RequestRow]:
+        return self._paged(request_page, lambda row: (row.platform, row.request_id))
+
+    def emails(self) -> Iterator[EmailRow]:
+        return self._paged(email_page, lambda row: (row.platform, row.email_folded))
+
+    def _paged(
+        self, page_of: Callable[[Connection, Key | None], list[Row]], key: Callable[[Row], Key]
+    ) -> Iterator[Row]:
+        after: Key | None = None
+        while True:
+            with self._transaction() as connection:
+                page = page_of(connection, after)
+            yield from page
+            if len(page) < ROWS:
+                return
+            after = key(page[-1])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        if self._stopped.is_set():
+            raise Stopped
+        with self._connect() as connection, connection.begin():
+            yield connection
+
+
+def _next_range(connection: Connection, after: str, size: int) -> Range:
+    """So many contractors, and whatever has an id in between; the last range has no end."""
+    statement = select(contractors.c.id).where(contractors.c.id > after).order_by(contractors.c.id).limit(size)
+    ids = connection.scalars(statement).all()
+    return Range(after, ids[-1] if len(ids) == size else None)
+
+
+async def look_through(url: URL, work: Callable[[Database], T]) -> T:
+    """Runs the work over the database that the URL names.
+
+    Raises StorageUnavailable, SchemaTooOld, SchemaTooNew.
+    """
+    with translated():
+        return await (_on_sqlite if url.get_backend_name() == "sqlite" else _on_postgresql)(url, work)
+
+
+async def _on_sqlite(url: URL, work: Callable[[Database], T]) -> T:
+    engine = reader_engine(_existing(url))
+    database = Database(engine.connect, is_sqlite=True)
+    working = asyncio.ensure_future(asyncio.to_thread(work, database))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        database.stop()
+        await asyncio.wait([working])
+        raise
+    finally:
+        engine.dispose()
+
+
+def _existing(url: URL) -> Path:
+    """The file, which SQLite would make. Raises StorageUnavailable."""
+    path = Path(url.database or "").resolve()
+    if not path.is_file():
+        raise StorageUnavailable
+    return path
+
+
+async def _on_postgresql(url: URL, work: Callable[[Database], T]) -> T:
+    from server.storage.postgres import async_engine
+
+    engine = async_engine(url, isolation_level="REPEATABLE READ").execution_options(postgresql_readonly=True)
+    try:
+        return await greenlet_spawn(work, Database(engine.sync_engine.connect, is_sqlite=False))
+    finally:
+        await engine.dispose()
