@@ -47,6 +47,8 @@ def status_of(error: Exception, call_id: str) -> Status:
     if isinstance(error, errors.NotFound) and not LOOKS_LIKE_AN_ID.fullmatch(error.metadata["resource_name"]):
         # What was sent as an id may be anything, a person's name too.
         error = errors.NotFound(error.metadata["resource_type"], "")
+        message = f"There is no such {error.metadata['resource_type']}."
+        return _status(code_of(error), message, [_info(error.reason, error.metadata), *_more(error)])
     if isinstance(error, errors.InvalidFields):
         error = errors.InvalidFields(error.violations[:MOST_VIOLATIONS])
     return _status(code_of(error), str(error), [_info(error.reason, error.metadata), *_more(error)])

@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 log = structlog.get_logger()
 
-MAX_TRIES = 3
+MAX_TRIES = 3  # of a unit, or of a call whose contractor is locked (spec 9)
 PAUSE_SECONDS = 0.02
 SHARE_OF_LAST = 0.2  # of the last batch in the moving average
 
@@ -115,7 +115,7 @@ class Writer:
             call = self._queue.popleft()
             if call.answer.done():  # its caller went away
                 continue
-            if call.times_locked >= MAX_TRIES:
+            if call.times_locked >= MAX_TRIES - 1:
                 self._queue.extendleft(reversed(batch))
                 return [call]
             batch.append(call)
@@ -145,7 +145,7 @@ class Writer:
 
     async def _write(self, batch: Sequence[_Call]) -> list[object]:
         """Runs the unit, and again when another one got there first. Raises Conflict when that goes on."""
-        for tries in range(1, MAX_TRIES + 1):
+        for tries in range(1, MAX_TRIES):
             try:
                 return await self._storage.write(lambda unit: run_batch(unit, batch))
             except Conflict:
@@ -160,7 +160,7 @@ class Writer:
                 _settle(call, result)
                 continue
             call.times_locked += 1
-            if call.times_locked > MAX_TRIES:
+            if call.times_locked >= MAX_TRIES:
                 _settle(call, ConcurrentUpdate())
             else:
                 locked.append(call)

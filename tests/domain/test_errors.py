@@ -23,6 +23,7 @@ EXAMPLES = [
     errors.ApplicationNotInReview(application_session="ias_1", status="CREATED"),
     errors.PolicyNotActive(policy="pl_1", status="CANCELLED"),
     errors.StorageUnavailable(),
+    errors.ServerStopping(),
     errors.ConcurrentUpdate(),
     errors.Overloaded(limit="5000 calls wait"),
 ]
