@@ -10,7 +10,7 @@ from server.domain.errors import Overloaded, ServerStopping
 QUIET_SECONDS = 0.05
 QUIET_ROUNDS = 10
 ON_THEIR_WAY_SECONDS = 0.15
-TURN_AWAY_SECONDS = 1.0
+TURN_AWAY_SECONDS = 2.0
 
 
 class Gate:
@@ -46,10 +46,10 @@ class Gate:
         self._stopping = True
 
     async def _quiet(self, most_seconds: float) -> None:
-        """Until no call has come for a moment, in which the loop has gone round: else none could have come."""
+        """Until all calls are answered, and none has come for a moment in which the loop went round to take it."""
         most = time.monotonic() + most_seconds
         rounds = 0
         while rounds < QUIET_ROUNDS and time.monotonic() < most:
             before = self._arrived
             await asyncio.sleep(QUIET_SECONDS / QUIET_ROUNDS)
-            rounds = rounds + 1 if self._arrived == before else 0
+            rounds = rounds + 1 if self._arrived == before and not self._inside else 0

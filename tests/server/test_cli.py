@@ -436,9 +436,10 @@ async def test_a_stop_under_load_answers_the_calls_in_flight_and_loses_none(
             assert time.monotonic() - stopped < 8, "it does not wait for its grace to pass"
         assert server.stderr == ""
         assert "stopping" in [json.loads(line)["event"] for line in server.stdout.splitlines()[4:]]
-    for started, error in load.failed:
-        assert error.code() is grpc.StatusCode.UNAVAILABLE, error
-        assert started > stopped - 0.01, "it was in flight, and was not answered"
+    assert [error for started, error in load.failed if started < stopped] == [], "in flight, and not answered"
+    # gRPC itself cancels what reaches it in its very last moment, which the server makes a rare one.
+    codes = [error.code() for _, error in load.failed]
+    assert set(codes) <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     assert set(load.acknowledged) <= await stored(database_url)
 
 
