@@ -21,6 +21,7 @@ from server.config import Environment, LogFormat, LogLevel, Settings
 from server.domain.errors import StorageUnavailable
 from server.storage import schema
 from server.storage.sqlite import FileInUse
+from server.supervisor import WorkersFailed, employed, supervised, work
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -49,12 +50,23 @@ def serve(
     carrier_timeout: Annotated[str | None, Flag] = None,
     group_commit_max: Annotated[str | None, Number] = None,
     calls_in_flight: Annotated[str | None, Number] = None,
+    workers: Annotated[str | None, Number] = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT."""
     settings = _settings(locals())
-    on_terminal = sys.stdout.isatty() if settings.log_format is None else settings.log_format is LogFormat.CONSOLE
-    logs.configure(console=on_terminal, level=settings.log_level)
+    _configure_logs(settings)
     _run_or_explain(_serve(settings), settings)
+
+
+@app.command(hidden=True)
+def worker() -> None:
+    """Serve as one of several; `optin serve --workers` starts it."""
+    try:
+        number, settings, line = employed()
+    except OSError:
+        _fail("A worker is started by `optin serve --workers`.")
+    _configure_logs(settings, worker=number)
+    _run_or_explain(work(settings, line), settings)
 
 
 @app.command()
@@ -86,14 +98,21 @@ async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    async with running(settings) as server:
+    async with supervised(settings) if settings.workers > 1 else running(settings) as server:
         address = f"[{settings.host}]:{server.port}" if ":" in settings.host else f"{settings.host}:{server.port}"
         print(f"optin {__version__} listens on {address}")
         print(f"  database     {_masked(settings)}")
         print(f"  environment  {settings.environment}")
+        if settings.workers > 1:
+            print(f"  workers      {settings.workers}")
         print(f"  try          grpcurl -plaintext {address} list", flush=True)
         await stop.wait()
         structlog.get_logger().info("stopping", note="calls in flight are finished first")
+
+
+def _configure_logs(settings: Settings, *, worker: int | None = None) -> None:
+    on_terminal = sys.stdout.isatty() if settings.log_format is None else settings.log_format is LogFormat.CONSOLE
+    logs.configure(console=on_terminal, level=settings.log_level, worker=worker)
 
 
 def _settings(flags: dict[str, Any]) -> Settings:
@@ -123,6 +142,8 @@ def _run_or_explain(main: Coroutine[None, None, None], settings: Settings) -> No
         _fail(f"{_masked(settings)} has a newer schema than version {__version__}; install the newer version.")
     except schema.SchemaTooOld:
         _fail(f"{_masked(settings)} does not have this version's schema; run `optin migrate` first.")
+    except WorkersFailed:
+        raise typer.Exit(1) from None
     except StorageUnavailable:
         _fail(f"{_masked(settings)} cannot be reached; check that it runs and that OPTIN_DATABASE_URL is right.")
 
@@ -134,3 +155,7 @@ def _fail(sentence: str) -> NoReturn:
 
 def _masked(settings: Settings) -> str:
     return settings.url.render_as_string(hide_password=True)
+
+
+if __name__ == "__main__":
+    app()

@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -47,7 +47,11 @@ def _duration(value: Any) -> Any:
     return duration
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+def _seconds(duration: timedelta) -> int:
+    return int(duration.total_seconds())
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds, when_used="json")]
 
 
 IN_HOUSE = "in-house"
@@ -78,6 +82,7 @@ class Settings(BaseSettings):
     carrier_timeout: Duration = timedelta(seconds=10)  # for one policy, all tries together
     group_commit_max: int = Field(64, ge=1, le=1000)
     calls_in_flight: int = Field(1_000, ge=1, le=100_000)
+    workers: int = Field(1, ge=1, le=64)
 
     @field_validator("database_url")
     @classmethod
@@ -91,6 +96,13 @@ class Settings(BaseSettings):
         known = OPTIONS[url.drivername]
         if not known.issuperset(url.query):
             raise ValueError(f"may have no options after a ? but {', '.join(sorted(known)) or 'none'}")
+        return value
+
+    @field_validator("workers")
+    @classmethod
+    def _many_on_postgresql_only(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("database_url", "").startswith("sqlite"):
+            raise ValueError("must be 1 on SQLite, which takes one server process; for more, use PostgreSQL")
         return value
 
     @property

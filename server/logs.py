@@ -14,7 +14,8 @@ import orjson
 import structlog
 
 
-def configure(*, console: bool, level: str) -> None:
+def configure(*, console: bool, level: str, worker: int | None = None) -> None:
+    """`worker`: its number, where there are several."""
     renderer: Any = structlog.processors.JSONRenderer(serializer=_json)
     if console:
         colors = sys.stdout.isatty()
@@ -24,6 +25,7 @@ def configure(*, console: bool, level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             _place_exception,
+            *([] if worker is None else [_numbered(worker)]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -33,6 +35,14 @@ def configure(*, console: bool, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)  # for what libraries have to say
     handler.setFormatter(_Formatter("%(levelname)s:%(name)s:%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def _numbered(worker: int) -> Any:
+    def numbered(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.setdefault("worker", worker)
+        return event
+
+    return numbered
 
 
 def _json(event: Any, **_: object) -> str:
