@@ -35,21 +35,24 @@ class Stopped(Exception):
 
 
 class Database:
-    """A database of this version's schema."""
+    """A database that is only read."""
 
     def __init__(self, connect: Callable[[], AbstractContextManager[Connection]], *, is_sqlite: bool) -> None:
         self._connect = connect
         self._is_sqlite = is_sqlite
         self._stopped = threading.Event()
 
+    def require_current(self) -> None:
+        """Raises SchemaTooOld, SchemaTooNew."""
+        with self._transaction() as connection:
+            schema.require_current(connection)
+
     def stop(self) -> None:
         """From another thread: the next transaction does not begin."""
         self._stopped.set()
 
     def damages(self) -> Iterator[Finding]:
-        """What SQLite itself finds wrong with its file. PostgreSQL sees to its own."""
-        with self._transaction() as connection:
-            schema.require_current(connection)
+        """What SQLite finds wrong with its file. PostgreSQL sees to its own."""
         if not self._is_sqlite:
             return
         with self._transaction() as connection:
@@ -59,7 +62,11 @@ class Database:
                         yield Finding("sqlite-integrity-check", (damage,))
             except exc.DatabaseError as error:
                 yield Finding("sqlite-integrity-check", (str(error.orig),))
-                return
+
+    def dangling(self) -> Iterator[Finding]:
+        """References to nothing, which SQLite refuses only where it is told to."""
+        if not self._is_sqlite:
+            return
         with self._transaction() as connection:
             for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
                 yield Finding("sqlite-foreign-key-check", (table, f"row {row}", f"has no {parent}"))

@@ -1,22 +1,21 @@
 """The rows that an audit looks at, as books: in id order, so that no more than a few are in memory at a time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    LargeBinary,
     Select,
     String,
     Table,
     and_,
-    literal,
+    cast,
+    func,
     select,
     tuple_,
-    type_coerce,
 )
 
 from server.domain.enums import PolicyStatus
@@ -50,28 +49,31 @@ Key = tuple[str, str]
 ROWS = 2_000  # at a time
 
 
-def _columns(table: Table, row: type[Any], *more: ColumnElement[Any]) -> Select[Any]:
-    """The columns that a row of the books begins with, then more."""
-    names = list(row.__dataclass_fields__)
+def _columns(table: Table, names: Sequence[str], *more: ColumnElement[Any]) -> Select[Any]:
+    """The columns of those names, the last of which have other columns in their place."""
     return select(*(table.c[name] for name in names[: len(names) - len(more)]), *more)
 
 
+def _names(record: type[Any]) -> list[str]:
+    return [field.name for field in fields(record)]
+
+
 HELD = and_(emails.c.platform == contractors.c.platform, emails.c.email_folded == contractors.c.email_folded)
-CONTRACTOR = _columns(contractors, ContractorRow, emails.c.contractor).join_from(
+CONTRACTOR = _columns(contractors, ContractorRow._fields, emails.c.contractor).join_from(
     contractors, emails, HELD, isouter=True
 )
-SESSION = _columns(application_sessions, SessionRow)
-POLICY = _columns(policies, Policy)
-ORDER = _columns(carrier_orders, CarrierOrder)
+SESSION = _columns(application_sessions, SessionRow._fields)
+POLICY = _columns(policies, _names(Policy))
+ORDER = _columns(carrier_orders, _names(CarrierOrder))
 ITS_REQUEST = and_(
     requests.c.platform == pending_bindings.c.platform, requests.c.request_id == pending_bindings.c.request_id
 )
-PENDING_FIELDS = tuple(PendingBinding.__dataclass_fields__)
+PENDING_FIELDS = _names(PendingBinding)
 PENDING = select(*(pending_bindings.c[name] for name in PENDING_FIELDS), requests.c.awaits).join_from(
     pending_bindings, requests, ITS_REQUEST, isouter=True
 )
-ASSIGNMENT = _columns(assignments, AssignmentRow)
-DECISION = _columns(decisions, DecisionRow, type_coerce(decisions.c.facts, String))
+ASSIGNMENT = _columns(assignments, AssignmentRow._fields)
+DECISION = _columns(decisions, DecisionRow._fields, cast(decisions.c.facts, String))
 
 AWAITED = and_(
     requests.c.awaits != "",
@@ -80,7 +82,7 @@ AWAITED = and_(
     policies.c.status == PolicyStatus.PENDING,
 )
 REQUEST = _columns(
-    requests, RequestRow, requests.c.response != literal(b"", LargeBinary), policies.c.id.is_not(None)
+    requests, RequestRow._fields, func.length(requests.c.response) > 0, policies.c.id.is_not(None)
 ).join_from(requests, policies, AWAITED, isouter=True)
 HOLDER = and_(
     contractors.c.id == emails.c.contractor,
@@ -88,7 +90,9 @@ HOLDER = and_(
     contractors.c.email_folded == emails.c.email_folded,
     contractors.c.delete_time.is_(None),
 )
-EMAIL = _columns(emails, EmailRow, contractors.c.id.is_not(None)).join_from(emails, contractors, HOLDER, isouter=True)
+EMAIL = _columns(emails, EmailRow._fields, contractors.c.id.is_not(None)).join_from(
+    emails, contractors, HOLDER, isouter=True
+)
 
 ASSIGNMENT_KEY = (assignments.c.contractor, assignments.c.id)
 DECISION_KEY = (decisions.c.contractor, decisions.c.assignment)

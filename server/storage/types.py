@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, SmallInteger, String
@@ -62,12 +63,16 @@ class Enum(TypeDecorator[IntEnum]):
     def __init__(self, enum: type[IntEnum]) -> None:
         super().__init__()
         self.enum = enum
+        self._values: dict[int | None, IntEnum | None] = {None: None, **{int(item): item for item in enum}}
 
     def process_bind_param(self, value: IntEnum | None, dialect: Dialect) -> int | None:
         return None if value is None else int(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Any:
-        return None if value is None else self.enum(value)
+        try:
+            return self._values[value]
+        except KeyError:
+            raise ValueError(f"no {self.enum.__name__} has the number {value}") from None
 
 
 class EnumTuple(TypeDecorator[tuple[IntEnum, ...]]):
@@ -84,7 +89,12 @@ class EnumTuple(TypeDecorator[tuple[IntEnum, ...]]):
         return ",".join(str(int(item)) for item in value or ())
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return tuple(self.enum(int(item)) for item in value.split(",")) if value else ()
+        return _enum_tuple(self.enum, value) if value else ()
+
+
+@lru_cache(1_000)
+def _enum_tuple(enum: type[IntEnum], text: str) -> tuple[IntEnum, ...]:
+    return tuple(enum(int(item)) for item in text.split(","))
 
 
 class TextTuple(TypeDecorator[tuple[str, ...]]):

@@ -1,12 +1,14 @@
 """The invariants of an assignment and its decisions."""
 
+from datetime import datetime
+
 from server.domain.enums import BindingOutcome, BindingWorkflow, PolicyStatus
 from server.domain.invariants.books import Books, Cause, Entry, Ids, Terms
 from server.domain.invariants.cover import covers, was_complete
+from server.domain.records import Policy
 
 COVERED = (BindingOutcome.COVERAGE_REUSED, BindingOutcome.COVERAGE_BOUND)
 NAMES_POLICIES = (*COVERED, BindingOutcome.BINDING_PENDING)
-ISSUED = (PolicyStatus.ACTIVE, PolicyStatus.CANCELLED)  # EXPIRED is never stored
 
 
 def decisions_have_their_assignment(_: Books, entry: Entry, __: Terms) -> Ids:
@@ -17,15 +19,22 @@ def decisions_have_their_assignment(_: Books, entry: Entry, __: Terms) -> Ids:
 
 def assignment_has_one_platform(books: Books, entry: Entry, _: Terms) -> Ids:
     """An assignment and its decisions are of the contractor's platform."""
-    rows = [*entry.decisions, *([entry.assignment] if entry.assignment else ())]
-    if books.contractor is not None and any(row.platform != books.contractor.platform for row in rows):
+    if books.contractor is None:
+        return
+    platforms = {decision.platform for decision in entry.decisions}
+    if entry.assignment is not None:
+        platforms.add(entry.assignment.platform)
+    if platforms != {books.contractor.platform}:
         yield (entry.id,)
 
 
 def decisions_have_no_gaps(_: Books, entry: Entry, __: Terms) -> Ids:
     """An assignment has decisions, numbered 1, 2, 3 and so on."""
-    numbers = [decision.number for decision in entry.decisions]
-    if not numbers or numbers != list(range(1, len(numbers) + 1)):
+    for number, decision in enumerate(entry.decisions, 1):
+        if decision.number != number:
+            yield (entry.id,)
+            return
+    if not entry.decisions:
         yield (entry.id,)
 
 
@@ -40,14 +49,17 @@ def assignment_shows_its_last_decision(_: Books, entry: Entry, __: Terms) -> Ids
 
 def policies_are_where_the_outcome_says(_: Books, entry: Entry, __: Terms) -> Ids:
     """Cover that is reused, bound or pending names its policies; no other outcome names one."""
-    if any((decision.outcome in NAMES_POLICIES) != bool(decision.policies) for decision in entry.decisions):
-        yield (entry.id,)
+    for decision in entry.decisions:
+        if (decision.outcome in NAMES_POLICIES) != bool(decision.policies):
+            yield entry.id, *decision.policies
 
 
 def policies_named_are_there(books: Books, entry: Entry, _: Terms) -> Ids:
     """A policy that a decision names is one of the contractor's."""
     for decision in entry.decisions:
-        yield from ((entry.id, policy) for policy in decision.policies if policy not in books.policies)
+        for policy in decision.policies:
+            if policy not in books.policies:
+                yield entry.id, policy
 
 
 def policies_named_cover_the_assignment(books: Books, entry: Entry, _: Terms) -> Ids:
@@ -66,10 +78,10 @@ def policies_named_were_issued(books: Books, entry: Entry, terms: Terms) -> Ids:
     if not entry.decisions or entry.decisions[-1].outcome not in COVERED:
         return
     last = entry.decisions[-1]
-    for policy in (books.policies[id_] for id_ in last.policies if id_ in books.policies):
-        gone = policy.cancel_time is not None and policy.cancel_time + terms.span < last.decide_time
-        if policy.status not in ISSUED or gone:
-            yield entry.id, policy.id
+    for id_ in last.policies:
+        policy = books.policies.get(id_)
+        if policy is not None and not _was_issued(policy, last.decide_time, terms):
+            yield entry.id, id_
 
 
 def pending_assignment_is_being_bound(books: Books, entry: Entry, _: Terms) -> Ids:
@@ -90,6 +102,12 @@ def decision_rests_on_a_complete_opt_in(books: Books, entry: Entry, terms: Terms
             session = books.sessions.get(decision.application_session)
             if not was_complete(session, entry.assignment.work_state, decision.decide_time, terms):
                 yield entry.id, decision.application_session or "none"
+
+
+def _was_issued(policy: Policy, time: datetime, terms: Terms) -> bool:
+    if policy.status is PolicyStatus.CANCELLED:
+        return policy.cancel_time is None or policy.cancel_time + terms.span >= time
+    return policy.status is PolicyStatus.ACTIVE  # EXPIRED is never stored
 
 
 RULES = (

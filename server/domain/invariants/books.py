@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.domain.enums import (
     ApplicationSessionStatus,
@@ -66,8 +66,7 @@ class Terms:
         return CALL_SPAN + self.limit
 
 
-@dataclass(frozen=True, slots=True)
-class ContractorRow:
+class ContractorRow(NamedTuple):
     id: str
     platform: str
     email: str
@@ -76,8 +75,7 @@ class ContractorRow:
     email_holder: str | None  # who has the email in `emails`
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRow:
+class SessionRow(NamedTuple):
     contractor: str
     id: str
     platform: str
@@ -88,8 +86,7 @@ class SessionRow:
     complete_time: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class AssignmentRow:
+class AssignmentRow(NamedTuple):
     contractor: str
     id: str
     platform: str
@@ -106,8 +103,7 @@ class AssignmentRow:
         return Period(self.effective_time, self.end_time)
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRow:
+class DecisionRow(NamedTuple):
     contractor: str
     assignment: str
     number: int
@@ -128,16 +124,14 @@ class DecisionRow:
         return facts
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A row of `pending_bindings`."""
 
     binding: PendingBinding
     awaits: str | None  # of its request: None where there is none
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRow:
+class RequestRow(NamedTuple):
     platform: str
     request_id: str
     awaits: str
@@ -145,16 +139,14 @@ class RequestRow:
     awaits_pending: bool  # whether there is such a policy, and it is being bound
 
 
-@dataclass(frozen=True, slots=True)
-class EmailRow:
+class EmailRow(NamedTuple):
     platform: str
     email_folded: str
     contractor: str
     holds: bool  # whether there is such a live contractor, with this email
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An assignment and its decisions, the first one first."""
 
     contractor: str
@@ -163,8 +155,7 @@ class Entry:
     decisions: Sequence[DecisionRow]
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """The assignment that a policy was bound for, and the decision that did it."""
 
     assignment: AssignmentRow

@@ -6,7 +6,7 @@ from server.domain.application import LIVE, OPEN
 from server.domain.decision import OPT_IN_COVERS
 from server.domain.enums import CarrierOrderKind, PolicyOrigin, PolicyStatus
 from server.domain.invariants.books import Books, Ids, Terms
-from server.domain.invariants.cover import need, was_complete, would_match
+from server.domain.invariants.cover import BY_OPT_IN, need, was_complete, would_match
 from server.domain.records import Policy
 from server.domain.terms import policy_term
 
@@ -143,7 +143,7 @@ def opt_in_policy_was_needed(books: Books, terms: Terms) -> Ids:
     for policy in books.in_order():
         alike = earlier[policy.category_code, policy.work_state]
         for cause in books.causes.get(policy.id, ())[:1]:
-            wanted = need(cause, OPT_IN_COVERS, policy.residence_state)
+            wanted = need(cause, BY_OPT_IN, policy.residence_state)
             seen = frozenset(cause.decision.evidence.get("policies", ()))
             for other in alike:
                 if would_match(other, wanted) and _was_usable(other, policy, seen, terms):

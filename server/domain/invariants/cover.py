@@ -1,6 +1,5 @@
 """What invariants ask of cover: would a policy match, whatever became of it, and was an opt-in complete."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,12 +9,15 @@ from server.domain.invariants.books import Cause, SessionRow, Terms
 from server.domain.matching import Need, matches
 from server.domain.records import Policy
 
+BY_OPT_IN = frozenset(OPT_IN_COVERS)
 
-def need(cause: Cause, types: Iterable[CoverageType], residence_state: str) -> Need:
+
+def need(cause: Cause, types: frozenset[CoverageType], residence_state: str) -> Need:
+    """What must be covered; which policy would be the best plays no part here."""
     assignment = cause.assignment
     return Need(
-        types=frozenset(types),
-        wished=frozenset(assignment.coverage_types),
+        types=types,
+        wished=types,
         work_state=assignment.work_state,
         residence_state=residence_state,
         category_code=assignment.category_code,
@@ -32,10 +34,11 @@ def would_match(policy: Policy, wanted: Need) -> bool:
 def covers(policy: Policy, cause: Cause) -> bool:
     """Whether it covers what the decision's workflow had to cover."""
     by_opt_in = cause.decision.workflow is BindingWorkflow.GENERAL_OPT_IN
+    types = BY_OPT_IN if by_opt_in else frozenset(cause.assignment.coverage_types)
     residence = policy.residence_state
     if CoverageType.GENERAL in policy.coverage_types:  # where the contractor lived then
         residence = cause.decision.evidence.get("residence_state", residence)
-    return would_match(policy, need(cause, OPT_IN_COVERS if by_opt_in else cause.assignment.coverage_types, residence))
+    return would_match(policy, need(cause, types, residence))
 
 
 def was_complete(session: SessionRow | None, state: str, time: datetime, terms: Terms) -> bool:

@@ -1,0 +1,162 @@
+"""A database with something of everything in it, as servers made it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import grpc
+from optin.v1 import contractor_service_pb2 as contractors_pb
+from optin.v1 import resources_pb2 as pb
+
+from server.app import running
+from server.config import Settings
+from server.domain.carrier import Answer, Bound, CarrierUnavailable, Declined, NotKnown
+from server.domain.decision import AssignmentRequest
+from server.domain.enums import CoverageType
+from server.domain.records import Policy
+from server.domain.terms import Period
+from server.service.assignments import Asked, CreateAssignments, Creation
+from server.service.context import Context
+from server.service.once import RequestKey
+from tests.conftest import NOW
+from tests.storage.opened import opened
+from tests.support.client import Client, questions, signatures
+
+LEASE = timedelta(seconds=30)
+WORKERS_COMP, GENERAL = pb.COVERAGE_TYPE_WORKERS_COMP, pb.COVERAGE_TYPE_GENERAL
+LOSSES = {"losses_last_3_years": True}
+
+Names = dict[str, str]  # ids, by what tests call them
+
+
+class Carrier:
+    """Answers what it is told to, and takes no order."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = Bound("C-1")
+
+    async def bind(self, policy: Policy) -> Answer:
+        return self.answer
+
+    async def void(self, policy: Policy) -> None:
+        raise CarrierUnavailable
+
+    async def cancel(self, policy: Policy) -> None:
+        raise CarrierUnavailable
+
+
+class Clock:
+    """A minute passes between two calls, and more."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(minutes=2)
+        return self.now
+
+
+async def hold_conversation(url: str) -> Names:
+    """Two servers, one after the other; the second asks a remote carrier, and leaves a policy that is being bound."""
+    names: Names = {}
+    clock = Clock()
+    async with client_of(url, clock) as client:
+        await with_the_carrier_in_house(client, names)
+    carrier = Carrier()
+    async with client_of(url, clock, carrier) as client:
+        await with_a_remote_carrier(client, carrier, names)
+        dot = await client.opted_in()
+        names |= {"dot": dot.id}
+    await leave_one_pending(url, names, clock())
+    return names
+
+
+@asynccontextmanager
+async def client_of(url: str, clock: Clock, carrier: Carrier | None = None) -> AsyncIterator[Client]:
+    async with (
+        running(Settings(port=0, database_url=url), carrier=carrier, clock=clock) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        yield Client(channel)
+
+
+async def with_the_carrier_in_house(client: Client, names: Names) -> None:
+    job, elsewhere = await client.job(), await client.job(region="NY")
+    names |= {"job": job.id}
+    jane = await client.opted_in()
+    bound = await client.assign(jane.id, job.id, WORKERS_COMP, GENERAL, request_id="jane-1")
+    assert bound == await client.assign(jane.id, job.id, WORKERS_COMP, GENERAL, request_id="jane-1")
+    reused = await client.assign(jane.id, job.id)
+    uncovered = await client.assign(jane.id, elsewhere.id)
+    await client.assign(jane.id, job.id, GENERAL)
+    another = await client.assign(jane.id, job.id, start=None, end=None)
+    session = bound.assignment.binding.application_session
+    await client.cancel_session(session)
+    withdrawn = await client.assign(jane.id, job.id)
+    assert withdrawn.assignment.binding.workflow == pb.BINDING_WORKFLOW_STANDARD
+    names |= {
+        "jane": jane.id,
+        "session": session,
+        "bound": bound.assignment.id,
+        "policy": bound.assignment.policy,
+        "reused": reused.assignment.id,
+        "uncovered": uncovered.assignment.id,
+        "another": another.assignment.id,
+        "second": another.assignment.policy,
+        "withdrawn": withdrawn.assignment.id,
+    }
+    joe = await client.opted_in()
+    names |= {"joe": joe.id, "cancelled": (await client.assign(joe.id, job.id)).assignment.policy}
+    await client.cancel_policy(names["cancelled"])
+    again = (await client.assign(joe.id, job.id)).assignment
+    names |= {"rebound": again.policy, "rebound-assignment": again.id}
+    sue = await client.opted_in()
+    await client.assign(sue.id, job.id)
+    names |= {"sue": sue.id, "open": (await client.session(sue.id, "NY")).id}
+    await client.delete(sue.id)
+    ann = await client.contractor()
+    in_review = await client.session(ann.id)
+    await client.submit(in_review.id, verify_info={})
+    await client.submit(in_review.id, application_questions=questions(**LOSSES))
+    await client.submit(in_review.id, esignature_document=signatures())
+    await client.submit(in_review.id, final_review={})
+    changed = pb.Contractor(id=ann.id, email=f"Ann.{ann.email}")
+    await client.contractors.UpdateContractor(contractors_pb.UpdateContractorRequest(contractor=changed))
+    names |= {"ann": ann.id}
+
+
+async def with_a_remote_carrier(client: Client, carrier: Carrier, names: Names) -> None:
+    ben = await client.opted_in()
+    for name, answer in {"declined": Declined(), "unknown": NotKnown(), "remote": Bound("C-2")}.items():
+        carrier.answer = answer
+        made = await client.assign(ben.id, names["job"], request_id=f"ben-{name}")
+        names |= {f"{name}-assignment": made.assignment.id}
+    policies = await client.policies_of(ben.id)
+    names |= {"ben": ben.id, "declined": policies[0].id, "unknown": policies[1].id, "remote": policies[2].id}
+    cal = await client.opted_in()
+    carrier.answer = Bound("C-3")
+    ended = (await client.assign(cal.id, names["job"])).assignment.policy
+    await client.cancel_policy(ended)
+    names |= {"ended": ended}
+
+
+async def leave_one_pending(url: str, names: Names, now: datetime) -> None:
+    """As a server that dies while it asks leaves it."""
+    ctx = Context(platform="pf_default", now=now, withholds_premium=True, session_ttl=timedelta(days=30))
+    request = AssignmentRequest(
+        contractor=names["dot"],
+        job=names["job"],
+        coverage_types=(CoverageType.WORKERS_COMP,),
+        period=Period(datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC)),
+    )
+    key = RequestKey(platform="pf_default", request_id="dot-1", digest=b"dot")
+    create = CreateAssignments(carrier=None, lease=LEASE, render=lambda _: b"a response")
+    async with opened(url) as storage:
+        (asked,) = await storage.write(lambda unit: create(unit, [Creation(ctx=ctx, request=request, key=key)]))
+    assert isinstance(asked, Asked)
+    names |= {"pending": asked.policy.id, "pending-assignment": asked.pending.assignment}
+
+
+def converse(url: str) -> Names:
+    return asyncio.run(hold_conversation(url))
