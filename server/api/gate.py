@@ -11,6 +11,7 @@ QUIET_SECONDS = 0.05
 QUIET_ROUNDS = 10
 ON_THEIR_WAY_SECONDS = 0.15
 TURN_AWAY_SECONDS = 2.0
+RECENT_SECONDS = 1.0  # who called so lately may be about to call again
 
 
 class Gate:
@@ -19,11 +20,13 @@ class Gate:
         self._inside = 0
         self._stopping = False
         self._arrived = 0
+        self._last_arrival = float("-inf")
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Raises Overloaded, ServerStopping."""
         self._arrived += 1
+        self._last_arrival = time.monotonic()
         if self._stopping:
             raise ServerStopping
         if self._inside >= self._most:
@@ -39,7 +42,7 @@ class Gate:
 
         Calls that gRPC has received but not yet handed over when it stops end as CANCELLED, which nobody sends again.
         """
-        if self._inside:
+        if self._inside or time.monotonic() < self._last_arrival + RECENT_SECONDS:
             await self._quiet(ON_THEIR_WAY_SECONDS)
             self._stopping = True
             await self._quiet(TURN_AWAY_SECONDS)
