@@ -38,8 +38,8 @@ def _is_unreachable(error: exc.DBAPIError) -> bool:
     if state:
         return state.startswith(UNREACHABLE_CLASSES)
     # SQLite's OperationalError: busy, disk full, disk I/O error, cannot open, read-only. Its DatabaseError itself,
-    # none of the kinds of it: not a database, malformed.
-    kinds = (exc.OperationalError, exc.InterfaceError)
+    # none of the kinds of it: not a database, malformed. asyncpg's InternalError: a connection lost between two steps.
+    kinds = (exc.OperationalError, exc.InterfaceError, exc.InternalError)
     return error.connection_invalidated or isinstance(error, kinds) or type(error) is exc.DatabaseError
 
 

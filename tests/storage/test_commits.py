@@ -39,7 +39,7 @@ class Counted:
 
 
 @contextmanager
-def failing_commit(storage: AnyStorage, *, takes_effect: bool) -> Iterator[None]:
+def failing_commit(storage: AnyStorage, *, takes_effect: bool, error: str = "OperationalError") -> Iterator[None]:
     """The next commit on the writer's engine raises what a driver raises whose connection is lost."""
     dialect = writer_of(storage).dialect
     real: Callable[[Any], None] = dialect.do_commit
@@ -49,7 +49,7 @@ def failing_commit(storage: AnyStorage, *, takes_effect: bool) -> Iterator[None]
         dialect.do_commit = real  # type: ignore[method-assign]
         if takes_effect:
             real(connection)
-        raise driver.OperationalError("the answer was lost", None)
+        raise getattr(driver, error)("the answer was lost", None)
 
     dialect.do_commit = commit  # type: ignore[method-assign]
     try:
@@ -65,9 +65,12 @@ async def lived_in(storage: AnyStorage, request: pytest.FixtureRequest) -> list[
     return [] if request.param == "first" else [(await storage.write(add_contractor)).id for _ in range(2)]
 
 
-async def test_a_commit_that_failed_raises_and_nothing_is_written(storage: AnyStorage, lived_in: list[str]) -> None:
+@pytest.mark.parametrize("error", ["OperationalError", "InterfaceError", "InternalError"])
+async def test_a_commit_that_failed_raises_and_nothing_is_written(
+    storage: AnyStorage, lived_in: list[str], error: str
+) -> None:
     work = Counted()
-    with failing_commit(storage, takes_effect=False), pytest.raises(StorageUnavailable):
+    with failing_commit(storage, takes_effect=False, error=error), pytest.raises(StorageUnavailable):
         await storage.write(work)
     assert await all_ids(storage) == lived_in
     assert work.runs == 1
