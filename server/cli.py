@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from server import __version__, logs
 from server.api.server import PortTaken
 from server.app import migrated, running
+from server.commands.audit import print_audit
 from server.commands.demo import run_demo
 from server.commands.fake_carrier import fake_carrier
 from server.config import Environment, LogFormat, LogLevel, Settings
@@ -28,6 +30,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 # Texts, so that `Settings` judges flags and variables alike.
 Flag = typer.Option(show_default=False)
 Number = typer.Option(show_default=False, metavar="NUMBER")
+Time = typer.Option(show_default=False, metavar="TIME", help="The clock; the present unless given.")
 Duration = typer.Option(show_default=False, metavar="30d|24h|15m|SECONDS")
 
 
@@ -78,6 +81,18 @@ def migrate(database_url: Annotated[str | None, Flag] = None) -> None:
 
 
 @app.command()
+def audit(
+    database_url: Annotated[str | None, Flag] = None,
+    carrier_timeout: Annotated[str | None, Duration] = None,
+    now: Annotated[str | None, Time] = None,
+) -> None:
+    """Check everything that should hold in a database, beside a server or without one; exit code 1 if not all does."""
+    time = _time("now", now) if now is not None else None
+    settings = _settings({"database_url": database_url, "carrier_timeout": carrier_timeout})
+    _run_or_explain(print_audit(settings.url, now=time, limit=settings.carrier_timeout), settings)
+
+
+@app.command()
 def demo() -> None:
     """Walk through a general opt-in against a server of its own, and print it as a table."""
     logs.configure(console=True, level=LogLevel.ERROR)
@@ -124,6 +139,15 @@ def _settings(flags: dict[str, Any]) -> Settings:
         name = str(bad["loc"][0])
         rule = bad["msg"].removeprefix("Value error, ")
         _fail(f"--{name.replace('_', '-')} (OPTIN_{name.upper()}): {rule}.")
+
+
+def _time(name: str, value: str) -> datetime:
+    """In UTC, unless it says otherwise."""
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        _fail(f"--{name}: must be a time like 2026-11-22T12:00:00Z.")
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _run_or_explain(main: Coroutine[None, None, None], settings: Settings) -> None:

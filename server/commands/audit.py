@@ -41,11 +41,11 @@ async def print_audit(url: URL, *, now: datetime | None, limit: timedelta) -> No
 
 
 def _report(database: Database, terms: Terms) -> Report:
-    database.require_current()
     whole = Report()
     whole.add(database.damages())
     if whole.total:
         return whole  # what a damaged file says proves nothing
+    database.require_current()
     whole.add(database.dangling())
     for part in database.parts(lambda part: _of_part(part, terms)):
         whole.merge(part)

@@ -55,13 +55,16 @@ class Database:
         """What SQLite finds wrong with its file. PostgreSQL sees to its own."""
         if not self._is_sqlite:
             return
-        with self._transaction() as connection:
-            try:
-                for (damage,) in connection.execute(text(f"PRAGMA integrity_check({MOST_DAMAGES})")):
-                    if damage != "ok":
-                        yield Finding("sqlite-integrity-check", (damage,))
-            except exc.DatabaseError as error:
-                yield Finding("sqlite-integrity-check", (str(error.orig),))
+        try:
+            with self._transaction() as connection:
+                damages = connection.scalars(text(f"PRAGMA integrity_check({MOST_DAMAGES})")).all()
+        except exc.DatabaseError as error:
+            if type(error) is not exc.DatabaseError:  # out of reach
+                raise
+            damages = [str(error.orig)]
+        for damage in damages:
+            if damage != "ok":
+                yield Finding("sqlite-integrity-check", (damage,))
 
     def dangling(self) -> Iterator[Finding]:
         """References to nothing, which SQLite refuses only where it is told to."""
