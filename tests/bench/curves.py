@@ -1,0 +1,117 @@
+"""Throughput and p99 against callers, and the plot of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.bench.bench import HEALTH, Bench, Run, binding, in_turns, rates, ratio, reuse, sending
+from tests.bench.clients import Measured, ghz, h2load
+
+CALLERS = (1, 10, 50, 200)
+QUICK_CALLERS = (1, 50)
+GENERATORS = ("ghz", "h2load")
+NAMES = ("health", "reuse", "bind", "reuse, a transaction a call", "bind, a transaction a call")
+HEALTH_NAME = NAMES[0]
+
+Curves = dict[str, dict[int, dict[str, list[Measured]]]]
+"""By generator, callers and name: the rounds."""
+
+
+def curves(bench: Bench) -> Curves:
+    _, world = bench.world()
+    with bench.server() as group, bench.server("--group-commit-max", "1") as one:
+        alone = reuse(world, request_ids=False)  # h2load knows one body only
+        keyed = reuse(world, request_ids=True)
+        by_ghz = (
+            sending(ghz, group, HEALTH),
+            sending(ghz, group, keyed),
+            binding(ghz, group, world),
+            sending(ghz, one, keyed),
+            binding(ghz, one, world),
+        )
+        by_h2load = (
+            sending(h2load, group, HEALTH),
+            sending(h2load, group, alone),
+            None,
+            sending(h2load, one, alone),
+            None,
+        )
+        found: Curves = {}
+        for generator, all_runs in zip(GENERATORS, (by_ghz, by_h2load), strict=True):
+            runs: Mapping[str, Run] = {name: run for name, run in zip(NAMES, all_runs, strict=True) if run}
+            found[generator] = {}
+            for callers in QUICK_CALLERS if bench.quick else CALLERS:
+                print(f"  {generator}, {callers} callers", flush=True)
+                found[generator][callers] = in_turns(runs, bench, callers)
+        return found
+
+
+def table(found: Curves) -> str:
+    """A line for each point, with its share of the empty call in the same rounds."""
+    lines = [f"{'':8} {'callers':>7}  {'':28} {'calls/s':>8} {'of health':>9} {'p50 ms':>8} {'p99 ms':>8}"]
+    for generator, by_callers in found.items():
+        for callers, by_name in by_callers.items():
+            for name, runs in by_name.items():
+                share = ratio(rates(runs), rates(by_name[HEALTH_NAME]))
+                middle = _middle(runs)
+                lines.append(
+                    f"{generator:8} {callers:7}  {name:28} {middle['rate']:8,.0f} {share:9.2f}"
+                    f" {middle['p50_ms']:8.1f} {middle['p99_ms']:8.1f}"
+                )
+    return "\n".join(lines)
+
+
+def as_json(found: Curves) -> Any:
+    return {
+        generator: {
+            str(callers): {name: [asdict(run) for run in runs] for name, runs in by_name.items()}
+            for callers, by_name in by_callers.items()
+        }
+        for generator, by_callers in found.items()
+    }
+
+
+def write(found: Curves, folder: Path, caption: str) -> None:
+    (folder / "curves.json").write_text(json.dumps(as_json(found), indent=1))
+    plot(found, folder / "curves.png", caption)
+
+
+def plot(found: Curves, file: Path, caption: str) -> None:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, grid = plt.subplots(2, len(found), figsize=(12, 9), sharex=True, sharey="row", squeeze=False)
+    for column, (generator, by_callers) in enumerate(found.items()):
+        callers = list(by_callers)
+        for number, name in enumerate(NAMES):
+            if name not in by_callers[callers[0]]:
+                continue
+            style = {"color": f"C{number % 3 if number < 3 else number - 2}", "label": name, "marker": "o"}
+            style["linestyle"] = "-" if number < 3 else "--"
+            for row, value in enumerate(("rate", "p99_ms")):
+                rounds = [sorted(getattr(run, value) for run in by_callers[c][name]) for c in callers]
+                axes = grid[row][column]
+                axes.plot(callers, [r[len(r) // 2] for r in rounds], **style)
+                axes.fill_between(
+                    callers, [r[0] for r in rounds], [r[-1] for r in rounds], color=style["color"], alpha=0.15
+                )
+        grid[0][column].set(title=generator, ylabel="calls a second" if column == 0 else "", ylim=(0, None))
+        grid[1][column].set(xlabel="callers", xscale="log", yscale="log", ylabel="p99, ms" if column == 0 else "")
+        grid[1][column].set_xticks(callers, [str(c) for c in callers])
+        for row in (0, 1):
+            grid[row][column].grid(visible=True, alpha=0.3)
+        grid[0][column].legend(fontsize="small")
+    figure.suptitle(caption, fontsize="small")
+    figure.tight_layout()
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
+
+
+def _middle(runs: list[Measured]) -> dict[str, float]:
+    from tests.bench.bench import middle
+
+    return asdict(middle(runs))

@@ -1,0 +1,40 @@
+"""Does what is stored slow down what comes?"""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+from tests.bench.bench import COVERED, Bench, Figure, in_turns, middle, rates, ratio, reuse, sending
+from tests.bench.clients import wire_calls
+from tests.bench.seed import World, seed
+
+CALLERS = 50
+SENT = 20_000  # of the contractors
+
+
+def stored(bench: Bench) -> Figure:
+    """Another contractor and another request id in each call, so that no page is always at hand."""
+    contractors, each = (5_000, 10) if bench.quick else (100_000, 10)
+    empty, few = _seeded(bench, "empty", COVERED, 1)
+    full, many = _seeded(bench, "full", contractors, each)
+    many = replace(many, covered=random.Random(1).sample(many.covered, min(SENT, len(many.covered))))
+    with bench.server(database=empty) as light, bench.server(database=full) as heavy:
+        runs = {
+            "empty": sending(wire_calls, light, reuse(few, request_ids=True)),
+            "full": sending(wire_calls, heavy, reuse(many, request_ids=True)),
+        }
+        measured = in_turns(runs, bench, CALLERS)
+    return Figure(
+        name="stored",
+        title=f"throughput with {contractors * each:,} assignments and {contractors:,} contractors, against none",
+        value=ratio(rates(measured["full"]), rates(measured["empty"])),
+        at_least=0.85,
+        aim=0.95,
+        note=f"{middle(measured['full']).rate:,.0f} against {middle(measured['empty']).rate:,.0f} calls/s",
+        numbers={name: rates(runs) for name, runs in measured.items()},
+    )
+
+
+def _seeded(bench: Bench, name: str, contractors: int, each: int) -> tuple[Path, World]:
+    file = bench.folder / f"{name}.db"
+    return file, seed(file, covered=contractors, assignments_each=each, opted_in=0)
