@@ -84,10 +84,13 @@ def sqlite_kept(sqlite_conversation: Kept, tmp_path: Path) -> Kept:
     return Kept(f"sqlite+aiosqlite:///{path}", sqlite_conversation.names)
 
 
-@pytest.fixture(params=["few at a time", "one at a time"])
-def pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def few_at_a_time(monkeypatch: pytest.MonkeyPatch, rows: int = 3) -> None:
     """So few rows at a time that a small database has many pages."""
-    rows = 1 if request.param.startswith("one") else 3
     monkeypatch.setattr("server.storage.books.ROWS", rows)
     monkeypatch.setattr("server.storage.audit.ROWS", rows)
     monkeypatch.setattr("server.storage.audit.CONTRACTORS", rows)
+
+
+@pytest.fixture(params=[1, 3])
+def pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    few_at_a_time(monkeypatch, request.param)

@@ -7,15 +7,19 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
 
+from server.app import running
 from server.commands import audit as command
 from server.commands.audit import audit
+from server.config import Settings
 from server.domain.errors import StorageUnavailable
 from server.domain.invariants import books
 from server.domain.invariants.books import Finding, Report
 from server.storage import schema
 from tests.audit.conftest import SOON, Kept
+from tests.support.client import Client
 from tests.support.postgres import PostgresCluster
 
 ROWS = {"contractors": 7, "policies": 10, "assignments": 14, "requests": 5}
@@ -123,6 +127,12 @@ async def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert digests(tmp_path) == {}
 
 
+async def test_a_file_that_cannot_be_opened_is_no_finding(sqlite_kept: Kept) -> None:
+    Path(f"{sqlite_kept.path}-wal").mkdir()
+    with pytest.raises(StorageUnavailable):
+        await sqlite_kept.audit()
+
+
 async def test_a_server_that_is_not_there(postgres: PostgresCluster) -> None:
     with pytest.raises(StorageUnavailable):
         await audit("postgresql+asyncpg://optin@127.0.0.1:1/optin")
@@ -148,6 +158,23 @@ async def test_nothing_is_written(sqlite_kept: Kept) -> None:
     before = digests(sqlite_kept.path.parent)
     await sqlite_kept.audit()
     assert digests(sqlite_kept.path.parent) == before
+
+
+async def test_beside_a_server_it_neither_waits_for_the_writer_nor_checkpoints(tmp_path: Path) -> None:
+    path = tmp_path / "optin.db"
+    async with running(Settings(port=0, database_url=f"sqlite:///{path}")) as server:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            client = Client(channel)
+            await client.assign((await client.opted_in()).id, (await client.job()).id)
+        before = {file.name: file.read_bytes() for file in (path, tmp_path / "optin.db-wal")}
+        writer = sqlite3.connect(path, isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")
+        report = await audit(f"sqlite:///{path}")
+        writer.execute("ROLLBACK")
+        writer.close()
+        assert report.findings == []
+        assert report.rows["assignments"] == 1
+        assert {file.name: file.read_bytes() for file in (path, tmp_path / "optin.db-wal")} == before
 
 
 async def test_only_so_many_findings_are_kept(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
