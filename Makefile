@@ -6,7 +6,7 @@ PYTHON ?= python3
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test faults chaos check lint proto tools load clean
+.PHONY: help run demo test faults chaos check lint proto tools load bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -55,13 +55,21 @@ lint: $(READY) ## mend style where a tool can
 proto: $(READY) ## write generated/ from proto/
 	$(BIN)/python proto/generate.py
 
-tools: ## install ghz and grpcurl under .tools/ (needs Go)
+tools: ## install ghz and grpcurl under .tools/ (needs Go), and say how to get h2load
 	@command -v go >/dev/null || { echo 'Go is missing: it builds ghz and grpcurl; on Debian, apt-get install golang brings it.'; exit 1; }
 	GOBIN=$(CURDIR)/.tools go install github.com/bojand/ghz/cmd/ghz@v0.121.0
 	GOBIN=$(CURDIR)/.tools go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
+	@command -v h2load >/dev/null || echo 'h2load is missing, which make bench needs: apt-get install nghttp2-client'
 
 load: $(READY) ## every ghz configuration of tests/load on a server of its own, held to their bounds
 	@$(BIN)/python -m tests.load.run
+
+bench: $(VENV)/.bench ## figures and plot into results/bench; FIGURES=share,peak for some, QUICK=1 for a look
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(FIGURES),--figures $(FIGURES))
+
+$(VENV)/.bench: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
 
 clean: ## remove what was made: environment, tools, caches, results; keeps data/
 	rm -rf $(VENV) .tools results .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
