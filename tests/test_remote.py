@@ -3,14 +3,18 @@
 import asyncio
 from datetime import timedelta
 
+import grpc
 import pytest
 from optin.v1 import assignment_service_pb2, contractor_service_pb2, policy_service_pb2
 from optin.v1 import resources_pb2 as pb
 
+from server.app import running
+from server.config import Settings
 from server.domain.carrier import Answer, Bound, CarrierUnavailable, Declined, NotAsked, NotKnown
 from server.domain.records import Policy
 from tests.conftest import Clock, Serving
 from tests.support.client import Client
+from tests.support.postgres import PostgresCluster
 
 
 class Carrier:
@@ -142,27 +146,29 @@ async def test_a_contractor_deleted_meanwhile(serve: Serving, database_url: str,
 
 
 async def test_a_worker_that_died_is_taken_over(
-    serve: Serving, database_url: str, carrier: Carrier, clock: Clock
+    serve: Serving, postgres: PostgresCluster, postgres_template: str, carrier: Carrier, clock: Clock
 ) -> None:
+    url = postgres.create_database(template=postgres_template)
     dead = Carrier()
     dead.go.clear()
-    async with serve(database_url=database_url, carrier=dead) as client:
+    async with serve(database_url=url, carrier=dead) as client:
         jane, job = await client.opted_in(), await client.job()
         call = asyncio.ensure_future(client.assign(jane.id, job.id, request_id="a"))
         while not dead.asked:
             await asyncio.sleep(0.01)
-        if database_url.startswith("postgresql"):
-            clock.now += timedelta(minutes=1)  # its lease is over
-            async with serve(database_url=database_url, carrier=carrier) as other:
-                replay = await other.assign(jane.id, job.id, request_id="a")
-                assert replay.outcome == pb.BINDING_OUTCOME_COVERAGE_BOUND
-            dead.answer = NotKnown()  # too late: only who holds the token settles
-            dead.go.set()
-            assert await call == replay
-            assert carrier.asked == dead.asked
-            assert not dead.voided
+        later = Clock()  # of a server for which the lease is over
+        later.now = clock.now + timedelta(minutes=1)
+        async with (
+            running(Settings(port=0, database_url=url), carrier=carrier, clock=later) as server,
+            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        ):
+            replay = await Client(channel).assign(jane.id, job.id, request_id="a")
+        assert replay.outcome == pb.BINDING_OUTCOME_COVERAGE_BOUND
+        dead.answer = NotKnown()  # too late: only who holds the token settles
         dead.go.set()
-        await call
+        assert await call == replay
+        assert carrier.asked == dead.asked
+        assert not dead.voided
 
 
 async def test_what_ends_a_policy_reaches_the_carrier(
