@@ -127,8 +127,12 @@ async def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert digests(tmp_path) == {}
 
 
-async def test_a_file_that_cannot_be_opened_is_no_finding(sqlite_kept: Kept) -> None:
+@pytest.fixture
+def log_that_is_none(sqlite_kept: Kept) -> None:
     Path(f"{sqlite_kept.path}-wal").mkdir()
+
+
+async def test_a_file_that_cannot_be_opened_is_no_finding(sqlite_kept: Kept, log_that_is_none: None) -> None:
     with pytest.raises(StorageUnavailable):
         await sqlite_kept.audit()
 
