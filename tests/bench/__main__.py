@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.bench import curves
 from tests.bench.bench import Bench, Figure
-from tests.bench.clients import missing
+from tests.bench.clients import RunFailed, missing
 from tests.bench.figures.at_fifty import grouping, share, tail
 from tests.bench.figures.memory import memory
 from tests.bench.figures.overload import flood, peak
@@ -25,6 +25,7 @@ from tests.bench.figures.postgres import postgres
 from tests.bench.figures.stored import stored
 from tests.bench.machine import Cpu, machine
 from tests.load.prepare import ROOT
+from tests.load.serving import ServerFailed
 from tests.support.postgres import PostgresMissing
 
 RESULTS = ROOT / "results" / "bench"
@@ -33,6 +34,7 @@ FIGURES: dict[str, Callable[[Bench], Figure]] = {
     figure.__name__: figure for figure in (share, grouping, tail, stored, memory, postgres, peak, flood)
 }
 NAMES = (*FIGURES, CURVES)
+QUIET = 0.1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -62,30 +64,35 @@ def run(bench: Bench, wanted: Sequence[str]) -> int:
     caption = f"{datetime.now(UTC):%Y-%m-%d}, " + ", ".join(f"{name} {value}" for name, value in where.items())
     print(caption + ("\nQuick: too short to count." if bench.quick else ""))
     figures: list[Figure] = []
+    failed: list[str] = []
     for name in wanted:
         print(f"{name} ...", flush=True)
         cpu, started = Cpu.now(), time.monotonic()
-        if name == CURVES:
-            found = curves.curves(bench)
-            curves.write(found, RESULTS, caption)
-            print(curves.table(found))
-        else:
-            try:
-                figure = FIGURES[name](bench)
-            except PostgresMissing as error:
-                print(f"  left out: {error}")
-                continue
-            figures.append(figure)
-            figure.numbers["of the machine used by others"] = round(cpu.share_of_others(), 3)
-            print(f"  {told(figure)}")
+        try:
+            if name == CURVES:
+                found = curves.curves(bench)
+                curves.write(found, RESULTS, caption)
+                print(curves.table(found))
+            else:
+                figures.append(FIGURES[name](bench))
+                print(f"  {told(figures[-1])}")
+        except PostgresMissing as error:
+            print(f"  left out: {error}")
+            continue
+        except (RunFailed, ServerFailed) as error:
+            print(f"  FAILED: {error}")
+            failed.append(name)
+            continue
         others = cpu.share_of_others()
-        warning = "  << not a quiet machine" if others > 0.1 else ""
+        if name != CURVES:
+            figures[-1].numbers["share of the machine that others used"] = round(others, 3)
+        warning = "  << not a quiet machine" if others > QUIET else ""
         print(f"  ({time.monotonic() - started:.0f} s; others used {others:.0%} of the machine{warning})", flush=True)
         save(RESULTS / "figures.json", figures, where, quick=bench.quick)
     if figures:
         print("\n" + table(figures))
-    missed = any(figure.verdict == "MISSED" for figure in figures)
-    return 1 if missed and not bench.quick else 0
+    missed = [figure.name for figure in figures if figure.verdict == "MISSED" and not bench.quick]
+    return 1 if failed or missed else 0
 
 
 def save(file: Path, figures: Sequence[Figure], where: dict[str, object], *, quick: bool) -> None:

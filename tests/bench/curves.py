@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench.bench import HEALTH, Bench, Run, binding, in_turns, rates, ratio, reuse, sending
+from tests.bench.bench import HEALTH, Bench, Run, binding, in_turns, middle, rates, ratio, reuse, sending
 from tests.bench.clients import Measured, ghz, h2load
 
 CALLERS = (1, 10, 50, 200)
@@ -55,10 +55,10 @@ def table(found: Curves) -> str:
         for callers, by_name in by_callers.items():
             for name, runs in by_name.items():
                 share = ratio(rates(runs), rates(by_name[HEALTH_NAME]))
-                middle = _middle(runs)
+                median = middle(runs)
                 lines.append(
-                    f"{generator:8} {callers:7}  {name:28} {middle['rate']:8,.0f} {share:9.2f}"
-                    f" {middle['p50_ms']:8.1f} {middle['p99_ms']:8.1f}"
+                    f"{generator:8} {callers:7}  {name:28} {median.rate:8,.0f} {share:9.2f}"
+                    f" {median.p50_ms:8.1f} {median.p99_ms:8.1f}"
                 )
     return "\n".join(lines)
 
@@ -102,6 +102,7 @@ def plot(found: Curves, file: Path, caption: str) -> None:
         grid[0][column].set(title=generator, ylabel="calls a second" if column == 0 else "", ylim=(0, None))
         grid[1][column].set(xlabel="callers", xscale="log", yscale="log", ylabel="p99, ms" if column == 0 else "")
         grid[1][column].set_xticks(callers, [str(c) for c in callers])
+        grid[1][column].set_xticks([], minor=True)
         for row in (0, 1):
             grid[row][column].grid(visible=True, alpha=0.3)
         grid[0][column].legend(fontsize="small")
@@ -109,9 +110,3 @@ def plot(found: Curves, file: Path, caption: str) -> None:
     figure.tight_layout()
     figure.savefig(file, dpi=120)
     plt.close(figure)
-
-
-def _middle(runs: list[Measured]) -> dict[str, float]:
-    from tests.bench.bench import middle
-
-    return asdict(middle(runs))
