@@ -64,9 +64,10 @@ class Calls:
 
     async def create_assignment(self, ctx: Context, key: RequestKey | None, request: AssignmentRequest) -> Reply:
         creation = Creation(ctx=ctx, request=request, key=key)
+        when_left = self._remote.go_on if self._remote else None
         while True:
             result: Reply | Awaits | Asked = await self._writer.run_in_set(
-                self._create_assignments, creation, deadline=ctx.deadline
+                self._create_assignments, creation, deadline=ctx.deadline, when_left=when_left
             )
             if isinstance(result, Reply):
                 return result

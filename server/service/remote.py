@@ -45,6 +45,11 @@ class RemoteBindings:
         """The carrier is asked and its answer settled, whether or not the caller stays."""
         return await asyncio.shield(self.tasks.start(self._ask(asked.policy, asked.pending)))
 
+    def go_on(self, result: object) -> None:
+        """Where a unit has stored what its carrier is to be asked, and the caller had left by then."""
+        if isinstance(result, Asked):
+            self.tasks.start(self._ask(result.policy, result.pending))
+
     async def rounds(self) -> None:
         """Recovery and reconciliation, at start and then periodically, until cancelled."""
         while True:

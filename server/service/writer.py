@@ -43,6 +43,7 @@ class _Call:
     work: SetWork[Any, Any]
     request: Any
     answer: asyncio.Future[Any]
+    when_left: Callable[[Any], object] | None = None
     times_locked: int = 0
 
 
@@ -75,22 +76,41 @@ class Writer:
         """As `run`, but ahead of the queue and outside its bound: for what others wait for, such as settling."""
         return cast("T", await self._enqueue(self._queue.appendleft, each, work))
 
-    async def run_in_set(self, work: SetWork[R, T], request: R, *, deadline: float | None = None) -> T:
+    async def run_in_set(
+        self,
+        work: SetWork[R, T],
+        request: R,
+        *,
+        deadline: float | None = None,
+        when_left: Callable[[T], object] | None = None,
+    ) -> T:
         """Raises DomainErrors: the call's own, ConcurrentUpdate, StorageUnavailable, Overloaded.
 
+        `when_left` is given the result of a caller that was cancelled too late to take its call away.
         `deadline`, on the event loop's clock: one that cannot be met is Overloaded too, at once.
         """
         if self._closing or len(self._queue) >= self._queue_max:
             raise Overloaded(limit="calls that wait to be written")
         if deadline is not None and asyncio.get_running_loop().time() + self._wait_seconds() > deadline:
             raise Overloaded(limit="the call would wait past its deadline")
-        return cast("T", await self._enqueue(self._queue.append, work, request))
+        return cast("T", await self._enqueue(self._queue.append, work, request, when_left))
 
-    async def _enqueue(self, put: Callable[[_Call], None], work: SetWork[Any, Any], request: object) -> object:
-        call = _Call(work, request, asyncio.get_running_loop().create_future())
+    async def _enqueue(
+        self,
+        put: Callable[[_Call], None],
+        work: SetWork[Any, Any],
+        request: object,
+        when_left: Callable[[Any], object] | None = None,
+    ) -> object:
+        call = _Call(work, request, asyncio.get_running_loop().create_future(), when_left)
         put(call)
         self._arrived.set()
-        return await call.answer
+        try:
+            return await call.answer
+        except asyncio.CancelledError:
+            if call.answer.done() and not call.answer.cancelled() and not call.answer.exception() and when_left:
+                when_left(call.answer.result())  # it came in the same moment
+            raise
 
     def _wait_seconds(self) -> float:
         """How long a call that comes now will wait, as batches have taken of late."""
@@ -193,8 +213,9 @@ def run_batch(unit: Unit, batch: Sequence[_Call]) -> list[object]:
 
 def _settle(call: _Call, result: object) -> None:
     if call.answer.done():  # the caller went away
-        return
-    if isinstance(result, Exception):
+        if call.when_left and not isinstance(result, Exception):
+            call.when_left(result)
+    elif isinstance(result, Exception):
         call.answer.set_exception(result)
     else:
         call.answer.set_result(result)

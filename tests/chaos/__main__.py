@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from server import logs
 from server.carrier.fake import Fault
 from server.storage import schema
 from tests.chaos import cancel, carrier_faults, disk_full, race, stopped_postgres
@@ -144,6 +145,7 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.scenarios) - set(SCENARIOS):
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    logs.configure(console=True, level="error")  # of servers in this process
     print(f"seed {options.seed}, scale {options.scale}", flush=True)
     results = asyncio.run(_all(options.scenarios or list(SCENARIOS), options.seed, options.scale))
     print(f"\n{table(results)}\n\nseed {options.seed}, scale {options.scale}")

@@ -191,6 +191,32 @@ async def test_a_call_cancelled_while_queued_writes_nothing(storage: SqliteStora
     assert await written(storage, "a", "b", "c") == {"a", "c"}
 
 
+async def test_the_result_of_a_call_cancelled_too_late_is_not_lost(writer: Writer) -> None:
+    """Cancelled while its unit runs, or in the moment between its answer and its caller's next step."""
+    late: list[str] = []
+    for moment in ("while it runs", "as it is answered"):
+        gate = Gate()
+
+        def work(unit: Unit, names: Sequence[str], gate: Gate = gate) -> list[str]:
+            gate(unit)
+            return list(names)
+
+        call = asyncio.create_task(writer.run_in_set(work, moment, when_left=late.append))
+        await asyncio.to_thread(gate._entered.wait, 20)
+        if moment == "while it runs":
+            call.cancel()
+        gate._opened.set()
+        while not call.done():
+            waits_for: asyncio.Future[object] | None = call._fut_waiter  # type: ignore[attr-defined]
+            if waits_for is not None and waits_for.done():
+                call.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await writer.run(lambda _unit: None)
+    assert late == ["while it runs", "as it is answered"]
+
+
 async def test_a_call_cancelled_while_it_runs_is_written_whole(storage: SqliteStorage, writer: Writer) -> None:
     entered, go_on = threading.Event(), threading.Event()
 
