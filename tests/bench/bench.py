@@ -1,5 +1,6 @@
 """What every figure stands on: a prepared database, servers over copies of it, and runs that take turns."""
 
+import os
 import shutil
 import sqlite3
 import statistics
@@ -71,26 +72,23 @@ class Bench:
             self._kept[name] = make()
         return cast("T", self._kept[name])
 
-    def world(self) -> tuple[Path, World]:
-        """A database with covered contractors for reuse, and opted-in ones for one binding each."""
+    def world(self, name: str = "world", opted_in: int = 0) -> tuple[Path, World]:
+        """A database with covered contractors for reuse, and so many opted-in ones for one binding each."""
 
         def make() -> tuple[Path, World]:
-            file = self.folder / "world.db"
-            opted_in = 6_000 if self.quick else 80_000
+            file = self.folder / f"{name}.db"
             return file, seed(file, covered=COVERED, assignments_each=1, opted_in=opted_in)
 
-        return self.once("world", make)
+        return self.once(name, make)
 
     @contextmanager
     def server(self, *flags: str, database: Path | None = None) -> Iterator[Served]:
-        """Over a copy of the world, or over another database, which is gone with it."""
+        """Over a copy of a database, of the world's unless it is given another."""
         self._servers += 1
         folder = self.folder / f"server-{self._servers}"
         folder.mkdir()
-        if database:
-            database.rename(folder / "optin.db")
-        else:
-            shutil.copy(self.world()[0], folder / "optin.db")
+        shutil.copy(database or self.world()[0], folder / "optin.db")
+        os.sync()  # or the disk would still be busy with the copy while the server asks it to sync
         try:
             with serving(*flags, folder=folder) as served:
                 yield served

@@ -20,8 +20,8 @@ Curves = dict[str, dict[int, dict[str, list[Measured]]]]
 
 
 def curves(bench: Bench) -> Curves:
-    _, world = bench.world()
-    with bench.server() as group, bench.server("--group-commit-max", "1") as one:
+    file, world = bench.world("for binding", opted_in=6_000 if bench.quick else 80_000)
+    with bench.server(database=file) as group, bench.server("--group-commit-max", "1", database=file) as one:
         alone = reuse(world, request_ids=False)  # h2load knows one body only
         keyed = reuse(world, request_ids=True)
         by_ghz = (

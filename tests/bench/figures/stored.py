@@ -2,11 +2,10 @@
 
 import random
 from dataclasses import replace
-from pathlib import Path
 
-from tests.bench.bench import COVERED, Bench, Figure, in_turns, middle, rates, ratio, reuse, sending
+from tests.bench.bench import Bench, Figure, in_turns, middle, rates, ratio, reuse, sending
 from tests.bench.clients import wire_calls
-from tests.bench.seed import World, seed
+from tests.bench.seed import seed
 
 CALLERS = 50
 SENT = 20_000  # of the contractors
@@ -15,15 +14,17 @@ SENT = 20_000  # of the contractors
 def stored(bench: Bench) -> Figure:
     """Another contractor and another request id in each call, so that no page is always at hand."""
     contractors, each = (5_000, 10) if bench.quick else (100_000, 10)
-    empty, few = _seeded(bench, "empty", COVERED, 1)
-    full, many = _seeded(bench, "full", contractors, each)
+    _, few = bench.world()
+    full = bench.folder / "full.db"
+    many = seed(full, covered=contractors, assignments_each=each, opted_in=0)
     many = replace(many, covered=random.Random(1).sample(many.covered, min(SENT, len(many.covered))))
-    with bench.server(database=empty) as light, bench.server(database=full) as heavy:
+    with bench.server() as light, bench.server(database=full) as heavy:
         runs = {
             "empty": sending(wire_calls, light, reuse(few, request_ids=True)),
             "full": sending(wire_calls, heavy, reuse(many, request_ids=True)),
         }
         measured = in_turns(runs, bench, CALLERS)
+    full.unlink()
     return Figure(
         name="stored",
         title=f"throughput with {contractors * each:,} assignments and {contractors:,} contractors, against none",
@@ -33,8 +34,3 @@ def stored(bench: Bench) -> Figure:
         note=f"{middle(measured['full']).rate:,.0f} against {middle(measured['empty']).rate:,.0f} calls/s",
         numbers={name: rates(runs) for name, runs in measured.items()},
     )
-
-
-def _seeded(bench: Bench, name: str, contractors: int, each: int) -> tuple[Path, World]:
-    file = bench.folder / f"{name}.db"
-    return file, seed(file, covered=contractors, assignments_each=each, opted_in=0)
