@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from zlib import crc32
 
 from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import resources_pb2 as pb
@@ -40,20 +41,9 @@ async def run(folder: Path, url: str, seed: object, faults: Sequence[Fault], cal
             world = await World.create(client, seed, calls // 5)
             whole = Book()
             for fault in faults:
-                book = Book()
                 deaths = carrier.deaths
-                struck = (
-                    "--fault",
-                    str(fault),
-                    "--share",
-                    str(SHARE),
-                    "--late",
-                    str(LATE_SECONDS),
-                    "--seed",
-                    str(seed),
-                )
-                await carrier.start(*struck, *ALL_METHODS)
-                await _ask(client, world, book, calls, carrier if fault in DEADLY else None)
+                await carrier.start(*_struck_by(fault, seed))
+                book = await _ask(client, world, calls, carrier if fault in DEADLY else None)
                 deaths = carrier.deaths - deaths
                 await carrier.start()
                 await _reconciled(client, book, carrier)
@@ -69,8 +59,15 @@ async def run(folder: Path, url: str, seed: object, faults: Sequence[Fault], cal
     return result
 
 
-async def _ask(client: Client, world: World, book: Book, calls: int, mortal: Carrier | None) -> None:
+def _struck_by(fault: Fault, seed: object) -> tuple[str, ...]:
+    share = DEADLY_SHARE if fault in DEADLY else SHARE
+    number = str(crc32(str(seed).encode()))
+    return "--fault", str(fault), "--share", share, "--late", LATE_SECONDS, "--seed", number, *ALL_METHODS
+
+
+async def _ask(client: Client, world: World, calls: int, mortal: Carrier | None) -> Book:
     """Each is sent once, and is answered OK: nothing that a carrier does makes a call fail."""
+    book = Book()
     slots = asyncio.Semaphore(CALLERS)
 
     async def one(number: int) -> None:
@@ -82,6 +79,7 @@ async def _ask(client: Client, world: World, book: Book, calls: int, mortal: Car
                 book.broken.append(f"{asked.request_id}: refused on account of the carrier")
 
     await asyncio.gather(*map(one, range(calls)))
+    return book
 
 
 async def _reconciled(client: Client, book: Book, carrier: Carrier) -> None:

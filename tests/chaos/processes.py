@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 
+from server.commands.fake_carrier import EXIT_CODE_OF_A_FAULT
 from tests.server.process import OPTIN, environment
 from tests.support.client import Client
 from tests.support.ports import free_port
@@ -103,12 +104,14 @@ class Carrier:
     async def listens(self) -> None:
         async with asyncio.timeout(2 * START_SECONDS):
             while self._process is None or not self._process.has_begun:
+                if self._keeping and self._keeping.done():
+                    self._keeping.result()
                 await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
         if self._keeping:
             self._keeping.cancel()
-            await asyncio.wait([self._keeping])
+            await asyncio.gather(self._keeping, return_exceptions=True)
         if self._process:
             self._process.kill()
         self._process = None
@@ -117,7 +120,9 @@ class Carrier:
         command = (str(OPTIN), "fake-carrier", "--port", str(self.port), "--ledger", str(self.ledger), *arguments)
         while True:
             self._process = Process(self.folder / "carrier.log", *command)
-            await asyncio.to_thread(self._process.process.wait)
+            code = await asyncio.to_thread(self._process.process.wait)
+            if code != EXIT_CODE_OF_A_FAULT:
+                raise AssertionError(f"the carrier ended with {code}: {self._process.last_words()}")
             self.deaths += 1
 
 
