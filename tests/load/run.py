@@ -2,7 +2,7 @@
 
     python -m tests.load.run [NAME ...]
 
-Reports go to results/load/. Ends with 1 when a bound is broken.
+Reports go to results/load/. Ends with 1 when a bound is broken, or `optin audit` finds something afterwards.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.load.bounds import FOLDER, BadReport, Bounds, Report, broken, load_bounds, wrongly_added
 from tests.load.prepare import DATA, ROOT, prepare
-from tests.load.serving import Served, serving
+from tests.load.serving import OPTIN, Served, serving
 
 GHZ = ROOT / ".tools" / "ghz"
 RESULTS = ROOT / "results" / "load"
@@ -118,14 +118,17 @@ def main(arguments: Sequence[str]) -> int:
         sys.exit("ghz is missing: `make tools` builds it (it needs Go).")
     RESULTS.mkdir(parents=True, exist_ok=True)
     runs: list[Ran] = []
-    with tempfile.TemporaryDirectory(prefix="optin-load-") as folder, serving(folder=Path(folder)) as served:
-        print("Preparing contractors, opt-ins and assignments through the API ...", flush=True)
-        shutil.rmtree(DATA, ignore_errors=True)
-        prepare(served.target)
-        for group in groups(bounds, wanted):
-            print(f"{' and '.join(group)} ...", flush=True)
-            runs += run_together(group, served, bounds)
-    return judged(runs)
+    with tempfile.TemporaryDirectory(prefix="optin-load-") as folder:
+        with serving(folder=Path(folder)) as served:
+            print("Preparing contractors, opt-ins and assignments through the API ...", flush=True)
+            shutil.rmtree(DATA, ignore_errors=True)
+            prepare(served.target)
+            for group in groups(bounds, wanted):
+                print(f"{' and '.join(group)} ...", flush=True)
+                runs += run_together(group, served, bounds)
+        print("optin audit ...", flush=True)
+        audit = subprocess.run([OPTIN, "audit", "--database-url", f"sqlite:///{served.database}"], check=False)
+    return judged(runs) or audit.returncode
 
 
 if __name__ == "__main__":
