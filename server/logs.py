@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -16,14 +17,14 @@ import structlog
 
 def configure(*, console: bool, level: str, worker: int | None = None) -> None:
     """`worker`: its number, where there are several."""
-    renderer: Any = structlog.processors.JSONRenderer(serializer=_json)
+    renderer: Any = _json
     if console:
         colors = sys.stdout.isatty()
         renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _stamped,
             _place_exception,
             *([] if worker is None else [_numbered(worker)]),
             renderer,
@@ -45,8 +46,13 @@ def _numbered(worker: int) -> Any:
     return numbered
 
 
-def _json(event: Any, **_: object) -> str:
-    return orjson.dumps(event, default=repr).decode()
+def _stamped(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["time"] = datetime.now(UTC)
+    return event
+
+
+def _json(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+    return orjson.dumps(event, default=repr, option=orjson.OPT_UTC_Z).decode()
 
 
 def placed(error: BaseException) -> str:

@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from server.domain.errors import Overloaded, ServerStopping
 
@@ -22,8 +20,7 @@ class Gate:
         self._arrived = 0
         self._last_arrival = float("-inf")
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Raises Overloaded, ServerStopping."""
         self._arrived += 1
         self._last_arrival = time.monotonic()
@@ -32,10 +29,9 @@ class Gate:
         if self._inside >= self._most:
             raise Overloaded(limit="calls in flight")
         self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._inside -= 1
 
     async def turn_away(self) -> None:
         """Takes the calls that are on their way, refuses those that still come, and returns when it is quiet, or soon.

@@ -15,13 +15,13 @@ import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
+from uuid_utils import uuid7
 
 from server.api.call import Call, Method
 from server.api.gate import Gate
 from server.api.statuses import MalformedRequest, code_of, status_of
 from server.domain.errors import DomainError
 from server.service.calls import Calls
-from server.service.context import ulid
 from server.service.once import Reply
 
 log = structlog.get_logger("optin.call")
@@ -64,7 +64,7 @@ class _Handler:
         error: Exception | None = None
         reply = Reply(b"")
         try:
-            with self._gate.entered():
+            with self._gate:
                 reply = await self._answer(raw, call_id, context.time_remaining())
         except asyncio.CancelledError:  # the caller went away, or its deadline has passed
             log.info("call", method=self._name, code="CANCELLED", ms=_ms_since(started), call_id=call_id)
@@ -119,4 +119,4 @@ def _call_id(context: Context) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == CALL_ID and isinstance(value, str) and PRINTABLE.fullmatch(value):
             return value
-    return ulid()
+    return str(uuid7())

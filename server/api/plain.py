@@ -24,9 +24,10 @@ def to_plain(message: Message) -> Any:
 
 def to_datetime(time: Timestamp) -> datetime | None:
     """Truncated to microseconds; None when it is out of the type's own range."""
-    if not (FIRST_SECOND <= time.seconds <= LAST_SECOND and 0 <= time.nanos < NANOS_PER_SECOND):
+    seconds, nanos = time.seconds, time.nanos
+    if not (FIRST_SECOND <= seconds <= LAST_SECOND and 0 <= nanos < NANOS_PER_SECOND):
         return None
-    return EPOCH + timedelta(seconds=time.seconds, microseconds=time.nanos // 1000)
+    return EPOCH + timedelta(0, seconds, nanos // 1000)
 
 
 def _value(field: FieldDescriptor, value: Any) -> Any:

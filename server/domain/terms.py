@@ -7,6 +7,7 @@ from server.domain.errors import InvalidFields, Violation
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_YEARS_AHEAD = 5
+RANGE_RULE = f"must be from {EARLIEST:%Y-%m-%d} up to {LATEST_YEARS_AHEAD} years from now"
 DEFAULT_LENGTH = timedelta(days=30)
 
 
@@ -51,15 +52,14 @@ def assignment_period(start: datetime | None, end: datetime | None, now: datetim
     Raises InvalidFields for `effective_time`, `end_time` or both.
     """
     start = start or next_midnight(now)
-    range_rule = f"must be from {EARLIEST:%Y-%m-%d} up to {LATEST_YEARS_AHEAD} years from now"
     latest = years_after(now, LATEST_YEARS_AHEAD)
     found = []
     if not EARLIEST <= start <= latest:
-        found.append(Violation("effective_time", range_rule))
+        found.append(Violation("effective_time", RANGE_RULE))
     elif not past_allowed and start < start_of_day(now):
         found.append(Violation("effective_time", "must not be before today (UTC) in production"))
     if end is not None and not EARLIEST <= end <= latest:
-        found.append(Violation("end_time", range_rule))
+        found.append(Violation("end_time", RANGE_RULE))
     elif end is not None and end <= start:
         found.append(Violation("end_time", "must be after effective_time"))
     elif end is not None and end > years_after(start):

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 MAX_TRIES = 3  # of a unit, or of a call whose contractor is locked (spec 9)
 PAUSE_SECONDS = 0.02
+QUIET_TURNS = 20  # of the loop; of an idle one, a fraction of a millisecond
 SHARE_OF_LAST = 0.2  # of the last batch in the moving average
 
 
@@ -142,9 +143,13 @@ class Writer:
         return batch
 
     async def _gather(self) -> None:
-        """Calls join the batch for as long as each turn of the loop brings more."""
-        waiting = 0
-        while waiting < len(self._queue) < self._batch_max:
+        """Calls join the batch until the loop has gone round for some turns that brought none.
+
+        A unit that ran while calls still arrive would share Python's lock with them, and each would slow the other.
+        """
+        waiting, quiet = 0, 0
+        while quiet < QUIET_TURNS and len(self._queue) < self._batch_max:
+            quiet = quiet + 1 if len(self._queue) == waiting else 0
             waiting = len(self._queue)
             await asyncio.sleep(0)
 

@@ -45,9 +45,7 @@ class Assignments:
         job: str = "",
         outcome: BindingOutcome | None = None,
     ) -> list[Assignment]:
-        conditions = [assignments.c.platform == platform]
-        if contractor:
-            conditions.append(assignments.c.contractor == contractor)
+        conditions = rows.within(assignments, platform, contractor)
         if job:
             conditions.append(assignments.c.job == job)
         if outcome is not None:

@@ -16,7 +16,7 @@ from server.storage.tables import policies
 FIND = select(policies).where(policies.c.platform == bindparam("platform"), policies.c.id.in_(IDS))
 LIVE = select(policies).where(
     policies.c.contractor.in_(IDS),
-    policies.c.platform == bindparam("platform"),
+    rows.unindexed(policies.c.platform) == bindparam("platform"),
     or_(policies.c.status == PolicyStatus.ACTIVE, policies.c.status == PolicyStatus.PENDING),
 )
 LAST_NUMBERS = (
@@ -49,9 +49,7 @@ class Policies:
     def page(
         self, platform: str, page: Page, *, now: datetime, contractor: str = "", status: PolicyStatus | None = None
     ) -> list[Policy]:
-        conditions: list[ColumnElement[bool]] = [policies.c.platform == platform]
-        if contractor:
-            conditions.append(policies.c.contractor == contractor)
+        conditions = rows.within(policies, platform, contractor)
         if status is not None:
             conditions.append(_reads_as(status, now))
         return rows.keyset(self._connection, policies, page, conditions, _record)

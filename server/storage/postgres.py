@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+import orjson
 from sqlalchemy import URL, exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
@@ -10,6 +11,7 @@ from sqlalchemy.util import greenlet_spawn
 from server.domain.ports import Unit
 from server.storage.commits import Commits
 from server.storage.failures import translated
+from server.storage.types import json_text
 from server.storage.unit import SqlUnit
 
 T = TypeVar("T")
@@ -80,5 +82,7 @@ def async_engine(url: URL, *, size: int = 1, isolation_level: str = "READ COMMIT
         pool_timeout=POOL_WAIT_SECONDS,
         isolation_level=isolation_level,
         hide_parameters=True,  # an error's text ends in a log
+        json_serializer=json_text,
+        json_deserializer=orjson.loads,
         connect_args={"timeout": CONNECT_SECONDS, "server_settings": SERVER_SETTINGS},
     )

@@ -1,9 +1,7 @@
 """What every repository does with statements and rows."""
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -82,6 +80,22 @@ def keyset(
     return [record(row) for row in connection.execute(statement).mappings()]
 
 
+def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    """The column, for a condition that must not choose the index.
+
+    SQLite keeps no statistics of what it stores. Given a contractor and a platform, it may look through all that the
+    platform has.
+    """
+    return column.concat("")
+
+
+def within(table: Table, platform: str, contractor: str = "") -> list[ColumnElement[bool]]:
+    """The conditions for a platform's rows; for those of one contractor, if one is given."""
+    if contractor:
+        return [table.c.contractor == contractor, unindexed(table.c.platform) == platform]
+    return [table.c.platform == platform]
+
+
 def values_of(record: object) -> dict[str, Any]:
     """A record's fields by name, one level deep: a row, where names and columns are the same."""
     return {name: getattr(record, name) for name in _names(type(record))}  # type: ignore[arg-type]
@@ -90,12 +104,3 @@ def values_of(record: object) -> dict[str, Any]:
 @cache
 def _names(record: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record))
-
-
-def to_json(value: object) -> Any:
-    """Plain JSON values of a nested record; times become ISO 8601."""
-    return json.loads(json.dumps(value, default=_plain))
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else values_of(value)

@@ -18,7 +18,7 @@ from server.storage.tables import application_sessions as sessions
 FIND = select(sessions).where(sessions.c.platform == bindparam("platform"), sessions.c.id.in_(IDS))
 OPT_INS = select(sessions).where(
     sessions.c.contractor.in_(IDS),
-    sessions.c.platform == bindparam("platform"),
+    rows.unindexed(sessions.c.platform) == bindparam("platform"),
     sessions.c.is_general_opt_in,
 )
 
@@ -37,9 +37,7 @@ class ApplicationSessions:
         return found
 
     def live(self, platform: str, contractor: str) -> list[ApplicationSession]:
-        statement = select(sessions).where(
-            sessions.c.contractor == contractor, sessions.c.platform == platform, sessions.c.status.in_(LIVE)
-        )
+        statement = select(sessions).where(*rows.within(sessions, platform, contractor), sessions.c.status.in_(LIVE))
         return [_record(row) for row in self._connection.execute(statement).mappings()]
 
     def page(
@@ -53,9 +51,7 @@ class ApplicationSessions:
         work_state: str = "",
         status: ApplicationSessionStatus | None = None,
     ) -> list[ApplicationSession]:
-        conditions: list[ColumnElement[bool]] = [sessions.c.platform == platform]
-        if contractor:
-            conditions.append(sessions.c.contractor == contractor)
+        conditions = rows.within(sessions, platform, contractor)
         if is_general_opt_in is not None:
             conditions.append(sessions.c.is_general_opt_in == is_general_opt_in)
         if work_state:
@@ -85,7 +81,7 @@ def _reads_as(status: ApplicationSessionStatus, now: datetime) -> ColumnElement[
 def _row(session: ApplicationSession) -> dict[str, Any]:
     return rows.values_of(session) | {
         "answers": dict(session.answers),
-        "signatures": rows.to_json(session.signatures),
+        "signatures": list(session.signatures),
     }
 
 

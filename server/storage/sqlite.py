@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TypeVar
 
+import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import QueuePool
 
@@ -19,6 +20,7 @@ from server.domain.errors import StorageUnavailable
 from server.domain.ports import Unit
 from server.storage.commits import Commits
 from server.storage.failures import translated
+from server.storage.types import json_text
 from server.storage.unit import SqlUnit
 
 T = TypeVar("T")
@@ -112,6 +114,8 @@ def _engine(path: Path, begin: str, pragmas: tuple[str, ...], size: int) -> Engi
         pool_size=size,
         max_overflow=0,
         hide_parameters=True,  # an error's text ends in a log
+        json_serializer=json_text,
+        json_deserializer=orjson.loads,
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "cached_statements": 256},
     )
 

@@ -1,0 +1,59 @@
+"""How SQLite finds what it is asked for: it has no statistics to choose an index by, so each choice is held here."""
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, make_url
+
+from server.domain.ports import Page, Unit
+from server.storage.sqlite import SqliteStorage
+from server.storage.unit import SqlUnit
+from tests.storage.records import NOW, PLATFORM
+
+CONTRACTORS = [f"cn_{number}" for number in range(16)]
+PAGE = Page(size=50)
+
+READS: dict[str, Callable[[Unit], object]] = {
+    "policies.live": lambda unit: unit.policies.live(PLATFORM, CONTRACTORS),
+    "policies.live of one": lambda unit: unit.policies.live(PLATFORM, CONTRACTORS[:1]),
+    "policies.last_numbers": lambda unit: unit.policies.last_numbers(PLATFORM, CONTRACTORS),
+    "policies.page": lambda unit: unit.policies.page(PLATFORM, PAGE, now=NOW, contractor="cn_1"),
+    "sessions.opt_ins": lambda unit: unit.sessions.opt_ins(PLATFORM, CONTRACTORS),
+    "sessions.opt_ins of one": lambda unit: unit.sessions.opt_ins(PLATFORM, CONTRACTORS[:1]),
+    "sessions.live": lambda unit: unit.sessions.live(PLATFORM, "cn_1"),
+    "sessions.page": lambda unit: unit.sessions.page(PLATFORM, PAGE, now=NOW, contractor="cn_1"),
+    "assignments.page": lambda unit: unit.assignments.page(PLATFORM, PAGE, contractor="cn_1"),
+}
+
+
+@pytest.fixture
+async def embedded(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[SqliteStorage]:
+    shutil.copy(sqlite_template, tmp_path / "optin.db")
+    storage = SqliteStorage(make_url(f"sqlite:///{tmp_path}/optin.db"))
+    yield storage
+    await storage.close()
+
+
+def plan_of(unit: Unit, read: Callable[[Unit], object]) -> list[str]:
+    """The steps of the statements that the read runs, as SQLite explains them."""
+    assert isinstance(unit, SqlUnit)
+    connection: Connection = unit._connection
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    ran: list[str] = []
+    driver.set_trace_callback(ran.append)
+    read(unit)
+    driver.set_trace_callback(None)
+    selects = [text for text in ran if text.lstrip().startswith("SELECT")]
+    assert selects, "nothing was asked"
+    return [step[3] for text in selects for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+
+
+@pytest.mark.parametrize("name", READS)
+async def test_what_is_a_contractors_is_found_by_the_contractor(embedded: SqliteStorage, name: str) -> None:
+    steps = await embedded.read(lambda unit: plan_of(unit, READS[name]))
+    first = steps[0]
+    assert first.startswith("SEARCH"), steps
+    assert "contractor=?" in first, steps
