@@ -26,6 +26,7 @@ from server.storage.unit import SqlUnit
 T = TypeVar("T")
 
 READERS = 4
+WRITER_CACHE_KIB = 32 * 1024  # SQLite's own 2 MiB hold the upper pages of a million assignments' indexes only
 BUSY_SECONDS = 5.0  # for `optin` commands that write beside the server
 
 
@@ -99,7 +100,8 @@ async def _in_thread(threads: ThreadPoolExecutor, call: Callable[..., T], *args:
 
 
 def writer_engine(path: Path) -> Engine:
-    return _engine(path, "BEGIN IMMEDIATE", ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"), 1)
+    pragmas = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"cache_size = -{WRITER_CACHE_KIB}")
+    return _engine(path, "BEGIN IMMEDIATE", pragmas, 1)
 
 
 def reader_engine(path: Path) -> Engine:
