@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypedDict, TypeVar, runtime_checkable
 
 from server.domain.carrier import Answer
 from server.domain.enums import (
@@ -17,6 +17,7 @@ from server.domain.enums import (
     CarrierOrderKind,
     CoverageType,
     PolicyStatus,
+    QuoteStatus,
 )
 from server.domain.records import (
     ApplicationSession,
@@ -26,7 +27,9 @@ from server.domain.records import (
     Job,
     JobCategory,
     Policy,
+    Quote,
 )
+from server.domain.terms import Period
 
 T = TypeVar("T")
 
@@ -88,8 +91,8 @@ class ApplicationSessions(Protocol):
     def opt_ins(self, platform: str, contractors: Collection[str]) -> Mapping[str, Sequence[ApplicationSession]]:
         """All general opt-ins of each contractor, of every state and status."""
 
-    def live(self, platform: str, contractor: str) -> Sequence[ApplicationSession]:
-        """Those that are stored as open or in review."""
+    def live(self, platform: str, contractor: str, *, quote: str = "") -> Sequence[ApplicationSession]:
+        """Those that are stored as open or in review; `quote`: only its own."""
 
     def page(
         self,
@@ -106,6 +109,25 @@ class ApplicationSessions(Protocol):
     def insert(self, session: ApplicationSession) -> None: ...
 
     def update(self, session: ApplicationSession) -> None: ...
+
+
+class Quotes(Protocol):
+    def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Quote]: ...
+
+    def page(
+        self,
+        platform: str,
+        page: Page,
+        *,
+        now: datetime,
+        contractor: str = "",
+        job: str = "",
+        status: QuoteStatus | None = None,
+    ) -> Sequence[Quote]: ...
+
+    def insert(self, quote: Quote) -> None: ...
+
+    def update(self, quote: Quote) -> None: ...
 
 
 class Policies(Protocol):
@@ -126,6 +148,27 @@ class Policies(Protocol):
     def update(self, policies: Sequence[Policy]) -> None: ...
 
 
+class ApprovalSeen(TypedDict):
+    coverage_type: int
+    state: str
+    net_rate: int
+    approve_time: str  # ISO 8601
+
+
+class Evidence(TypedDict, total=False):
+    """What a decision rested on, as it is kept beside it (spec 6). What played no part may be left out."""
+
+    work_state: str
+    residence_state: str
+    application_session: str  # the completed application: a general opt-in, or one for a quote
+    policies: list[str]  # the contractor's that were live
+    approval: ApprovalSeen | None  # for workers' compensation, in the work state
+    withholding: str  # the WithholdingSource in lower case; empty: the premium is not withheld
+    quote: str
+    policy: str  # that a carrier answered for, or that was issued
+    answer: str  # the carrier's
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecisionRecord:
     """One decision about an assignment, as it is kept: never changed, only followed by another (spec 6)."""
@@ -134,17 +177,17 @@ class DecisionRecord:
     number: int  # 1, 2, 3 ... for each assignment
     decide_time: datetime
     trigger: str  # what called for it
-    facts: Mapping[str, object]  # what it rested on
+    facts: Evidence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PendingBinding:
-    """A policy that a remote carrier is being asked for, and the assignment that is settled with it."""
+    """A policy that a remote carrier is being asked for, and the assignment or quote that is settled with it."""
 
     platform: str
     contractor: str
     policy: str
-    assignment: str
+    assignment: str  # empty: the policy's quote is settled
     request_id: str  # empty: the caller gave none
     token: str  # of the worker that asks: only it may settle
     lease_expire_time: datetime  # from then on another worker may take over
@@ -207,8 +250,13 @@ class Assignments(Protocol):
     def decide_again(self, decision: DecisionRecord) -> None:
         """Adds a later decision, which the assignment shows from then on."""
 
-    def last_decision(self, assignment: Assignment) -> int:
-        """Its number."""
+    def last_decision(self, contractor: str, assignment: str) -> DecisionRecord: ...
+
+    def decisions(self, assignment: Assignment, page: Page) -> Sequence[DecisionRecord]:
+        """All that were made about it, the last one first; a page's key is the number."""
+
+    def uncovered(self, platform: str, contractor: str, job: str, term: Period) -> Sequence[DecisionRecord]:
+        """The last decision about each assignment on the job, within the term, that has types left over."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -244,6 +292,8 @@ class Unit(Protocol):
     def categories(self) -> JobCategories: ...
     @property
     def sessions(self) -> ApplicationSessions: ...
+    @property
+    def quotes(self) -> Quotes: ...
     @property
     def policies(self) -> Policies: ...
     @property

@@ -17,6 +17,7 @@ from server.domain.enums import (
     CoverageType,
     PolicyOrigin,
     PolicyStatus,
+    QuoteStatus,
     UnderwritingReason,
 )
 
@@ -113,6 +114,7 @@ class ApplicationSession:
     form_version: str
     create_time: datetime
     expire_time: datetime
+    coverage_types: tuple[CoverageType, ...] = (CoverageType.WORKERS_COMP,)  # applied for: a quote's, or an opt-in's
     quote: str = ""
     status: ApplicationSessionStatus = ApplicationSessionStatus.CREATED  # as stored: see application.status_at
     step: ApplicationStep = ApplicationStep.VERIFY_INFO  # the step that is due
@@ -121,6 +123,38 @@ class ApplicationSession:
     answers: Mapping[str, bool | int | str] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     review_note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoverageRate:
+    coverage_type: CoverageType
+    net_rate: int  # cents per $100 of pay
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quote:
+    """A price for one contractor and job. States, category and rates are as they were when it was rated."""
+
+    id: str
+    platform: str
+    contractor: str
+    job: str
+    coverage_types: tuple[CoverageType, ...]
+    effective_time: datetime
+    end_time: datetime
+    work_state: str
+    residence_state: str
+    category_code: str
+    rates: tuple[CoverageRate, ...]  # one for each type, in the types' order
+    create_time: datetime
+    expire_time: datetime
+    status: QuoteStatus = QuoteStatus.OPEN  # as stored: EXPIRED is only read, see quoting.status_at
+    policy: str = ""  # the one that was issued for it, or found; set exactly when it is ISSUED
+    applied_until: datetime | None = None  # when the last of its sessions that are open ends; derived, never stored
+
+    @property
+    def net_rate(self) -> int:
+        return sum(rate.net_rate for rate in self.rates)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,8 @@ from server.domain.decision import AssignmentRequest
 from server.domain.enums import CoverageType
 from server.domain.records import Policy
 from server.domain.terms import Period
-from server.service.assignments import Asked, CreateAssignments, Creation
+from server.service.assignments import CreateAssignments, Creation
+from server.service.binding import Asked, Binder
 from server.service.context import Context
 from server.service.once import RequestKey
 from tests.conftest import NOW
@@ -151,7 +152,7 @@ async def leave_one_pending(url: str, names: Names, now: datetime) -> None:
         period=Period(datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC)),
     )
     key = RequestKey(platform="pf_default", request_id="dot-1", digest=b"dot")
-    create = CreateAssignments(carrier=None, lease=LEASE, render=lambda _: b"a response")
+    create = CreateAssignments(binder=Binder(carrier=None, lease=LEASE), render=lambda _: b"a response")
     async with opened(url) as storage:
         (asked,) = await storage.write(lambda unit: create(unit, [Creation(ctx=ctx, request=request, key=key)]))
     assert isinstance(asked, Asked)
