@@ -111,8 +111,6 @@ application_sessions = Table(
     Column("platform", String, nullable=False),
     Column("is_general_opt_in", Boolean, nullable=False),
     Column("work_state", String, nullable=False),
-    # Whoever applied before there were quotes applied for workers' compensation, number 3.
-    Column("coverage_types", EnumTuple(enums.CoverageType), nullable=False, server_default=text("'3'")),
     Column("quote", String, nullable=False),
     Column("success_url", String, nullable=False),
     Column("cancel_url", String, nullable=False),
@@ -126,6 +124,8 @@ application_sessions = Table(
     Column("create_time", UtcDateTime, nullable=False),
     Column("expire_time", UtcDateTime, nullable=False),
     Column("complete_time", UtcDateTime),
+    # Whoever applied before there were quotes applied for workers' compensation, number 3.
+    Column("coverage_types", EnumTuple(enums.CoverageType), nullable=False, server_default=text("'3'")),
     PrimaryKeyConstraint("contractor", "id"),
     Index(None, "platform", "id"),
     Index(None, "platform", "status", "id"),

@@ -55,7 +55,7 @@ GOOD: Mapping[str, bool | int | str] = {
     "other_workers_comp": False,
     "has_employees": False,
 }
-FORM = forms.form("2026-11")
+FORM = application.form_of(NEW_SESSION)
 DOCUMENTS = [document.id for document in FORM.documents]
 
 
@@ -251,7 +251,7 @@ def test_all_bad_answers_are_told_at_once() -> None:
 
 def test_text_answers_and_questions_that_need_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     note = forms.Question(id="note", text="", type=QuestionType.TEXT, required=False)
-    in_ny = forms.Question(id="in_ny", text="", type=QuestionType.BOOL, states=("NY",))
+    in_ny = forms.Question(id="in_ny", text="", type=QuestionType.BOOL, audience=forms.Audience(states=("NY",)))
     extended = replace(FORM, version="next", questions=(*FORM.questions, note, in_ny))
     monkeypatch.setitem(forms._forms(), "next", extended)
     session = replace(due(ApplicationStep.APPLICATION_QUESTIONS), form_version="next")
