@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from optin.v1 import resources_pb2 as pb
 
 from server.api.plain import EPOCH
-from server.domain import application, forms, matching, messages, ports, quoting, records
+from server.domain import application, forms, matching, messages, quoting, records
 from server.domain.enums import CoverageType, WithholdingSource
 
 
@@ -187,7 +187,7 @@ def assignment(record: records.Assignment) -> pb.Assignment:
     )
 
 
-def binding_decision(record: ports.DecisionRecord) -> pb.BindingDecision:
+def binding_decision(record: records.DecisionRecord) -> pb.BindingDecision:
     """A fact that an older version did not keep, or that played no part, is unset."""
     facts, decided = record.facts, binding(record.assignment.binding)
     source = facts.get("withholding", "")
@@ -211,7 +211,7 @@ def binding_decision(record: ports.DecisionRecord) -> pb.BindingDecision:
     )
 
 
-def _approval_seen(facts: ports.ApprovalSeen) -> pb.JobCategoryApproval:
+def _approval_seen(facts: records.ApprovalSeen) -> pb.JobCategoryApproval:
     approve_time = facts.get("approve_time")
     return pb.JobCategoryApproval(
         coverage_type=pb.CoverageType.ValueType(facts.get("coverage_type", CoverageType.WORKERS_COMP)),

@@ -8,13 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypedDict, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
-from server.domain.carrier import Answer
+from server.domain.carrier import Answer, CarrierOrder, PendingBinding
 from server.domain.enums import (
     ApplicationSessionStatus,
     BindingOutcome,
-    CarrierOrderKind,
     CoverageType,
     PolicyStatus,
     QuoteStatus,
@@ -24,6 +23,7 @@ from server.domain.records import (
     Approval,
     Assignment,
     Contractor,
+    DecisionRecord,
     Job,
     JobCategory,
     Policy,
@@ -148,51 +148,6 @@ class Policies(Protocol):
     def update(self, policies: Sequence[Policy]) -> None: ...
 
 
-class ApprovalSeen(TypedDict):
-    coverage_type: int
-    state: str
-    net_rate: int
-    approve_time: str  # ISO 8601
-
-
-class Evidence(TypedDict, total=False):
-    """What a decision rested on, as it is kept beside it (spec 6). What played no part may be left out."""
-
-    work_state: str
-    residence_state: str
-    application_session: str  # the completed application: a general opt-in, or one for a quote
-    policies: list[str]  # the contractor's that were live
-    approval: ApprovalSeen | None  # for workers' compensation, in the work state
-    withholding: str  # the WithholdingSource in lower case; empty: the premium is not withheld
-    quote: str
-    policy: str  # that a carrier answered for, or that was issued
-    answer: str  # the carrier's
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecisionRecord:
-    """One decision about an assignment, as it is kept: never changed, only followed by another (spec 6)."""
-
-    assignment: Assignment  # with the binding that was decided
-    number: int  # 1, 2, 3 ... for each assignment
-    decide_time: datetime
-    trigger: str  # what called for it
-    facts: Evidence
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PendingBinding:
-    """A policy that a remote carrier is being asked for, and the assignment or quote that is settled with it."""
-
-    platform: str
-    contractor: str
-    policy: str
-    assignment: str  # empty: the policy's quote is settled
-    request_id: str  # empty: the caller gave none
-    token: str  # of the worker that asks: only it may settle
-    lease_expire_time: datetime  # from then on another worker may take over
-
-
 class PendingBindings(Protocol):
     def find(self, policies: Collection[str]) -> Mapping[str, PendingBinding]:
         """By policy."""
@@ -206,18 +161,6 @@ class PendingBindings(Protocol):
         """Writes its token and its lease."""
 
     def delete(self, pending: PendingBinding) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CarrierOrder:
-    """What a remote carrier is owed: it stays until the carrier has taken it."""
-
-    platform: str
-    contractor: str
-    policy: str
-    kind: CarrierOrderKind
-    due_time: datetime
-    tries: int = 0
 
 
 class CarrierOrders(Protocol):

@@ -6,6 +6,7 @@ Times are aware UTC datetimes with microseconds; periods are half-open.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypedDict
 
 from server.domain.enums import (
     ApplicationSessionStatus,
@@ -209,3 +210,35 @@ class Assignment:
     binding: Binding
     create_time: datetime
     status: AssignmentStatus = AssignmentStatus.ACTIVE
+
+
+class ApprovalSeen(TypedDict):
+    coverage_type: int
+    state: str
+    net_rate: int
+    approve_time: str  # ISO 8601
+
+
+class Evidence(TypedDict, total=False):
+    """What a decision rested on, as it is kept beside it (spec 6). What played no part may be left out."""
+
+    work_state: str
+    residence_state: str
+    application_session: str  # the completed application: a general opt-in, or one for a quote
+    policies: list[str]  # the contractor's that were live
+    approval: ApprovalSeen | None  # for workers' compensation, in the work state
+    withholding: str  # the WithholdingSource in lower case; empty: the premium is not withheld
+    quote: str
+    policy: str  # that a carrier answered for, or that was issued
+    answer: str  # the carrier's
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecisionRecord:
+    """One decision about an assignment, as it is kept: never changed, only followed by another (spec 6)."""
+
+    assignment: Assignment  # with the binding that was decided
+    number: int  # 1, 2, 3 ... for each assignment
+    decide_time: datetime
+    trigger: str  # what called for it
+    facts: Evidence

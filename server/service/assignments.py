@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from server.domain.carrier import PendingBinding
 from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, given_up
 from server.domain.enums import BindingOutcome, CoverageType, PolicyStatus
 from server.domain.errors import DomainError, NotFound
-from server.domain.ports import ApprovalSeen, DecisionRecord, Evidence, PendingBinding, StoredRequest, Unit
-from server.domain.records import Approval, Assignment, Binding, Policy
+from server.domain.ports import StoredRequest, Unit
+from server.domain.records import Approval, ApprovalSeen, Assignment, Binding, DecisionRecord, Evidence, Policy
 from server.service.binding import Asked, Binder
 from server.service.context import Context, new_id
 from server.service.facts import FactsOf

@@ -7,8 +7,8 @@ from datetime import datetime
 from server.domain import quoting
 from server.domain.enums import PolicyOrigin, PolicyStatus
 from server.domain.errors import ConcurrentUpdate
-from server.domain.ports import DecisionRecord, Unit
-from server.domain.records import ApplicationSession, Policy, Quote
+from server.domain.ports import Unit
+from server.domain.records import ApplicationSession, DecisionRecord, Policy, Quote
 from server.domain.terms import Period
 from server.service.binding import Asked, Binder
 from server.service.context import Context

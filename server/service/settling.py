@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from server.domain.carrier import Answer, Bound, NotAsked, NotKnown
+from server.domain.carrier import Answer, Bound, CarrierOrder, NotAsked, NotKnown, PendingBinding
 from server.domain.decision import failed
 from server.domain.enums import BindingOutcome, CarrierOrderKind
-from server.domain.ports import CarrierOrder, DecisionRecord, PendingBinding, Unit
-from server.domain.records import ApplicationSession, Assignment, Policy
+from server.domain.ports import Unit
+from server.domain.records import ApplicationSession, Assignment, DecisionRecord, Policy
 from server.service import issuing
 from server.service.binding import settled
 from server.service.context import new_id

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, select, update
 
 from server.domain.enums import AssignmentStatus, BindingOutcome
-from server.domain.ports import DecisionRecord, Page
-from server.domain.records import Assignment, Binding
+from server.domain.ports import Page
+from server.domain.records import Assignment, Binding, DecisionRecord
 from server.domain.terms import Period
 from server.storage import rows
 from server.storage.rows import IDS

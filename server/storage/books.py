@@ -18,6 +18,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from server.domain.carrier import CarrierOrder, PendingBinding
 from server.domain.enums import PolicyStatus
 from server.domain.invariants.books import (
     AssignmentRow,
@@ -30,7 +31,6 @@ from server.domain.invariants.books import (
     RequestRow,
     SessionRow,
 )
-from server.domain.ports import CarrierOrder, PendingBinding
 from server.domain.records import Policy
 from server.storage.tables import (
     application_sessions,

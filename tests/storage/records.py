@@ -18,7 +18,7 @@ from server.domain.enums import (
     QuoteStatus,
     UnderwritingReason,
 )
-from server.domain.ports import DecisionRecord, StoredRequest, Unit
+from server.domain.ports import StoredRequest, Unit
 from server.domain.records import (
     Address,
     ApplicationSession,
@@ -27,6 +27,7 @@ from server.domain.records import (
     Binding,
     Contractor,
     CoverageRate,
+    DecisionRecord,
     Job,
     JobCategory,
     Policy,

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from server.domain.carrier import CarrierOrder, PendingBinding
 from server.domain.enums import BindingOutcome, CarrierOrderKind
-from server.domain.ports import CarrierOrder, Conflict, Page, PendingBinding, Unit
+from server.domain.ports import Conflict, Page, Unit
 from server.domain.records import Policy
 from server.storage.tables import decisions
 from server.storage.unit import SqlUnit

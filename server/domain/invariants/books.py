@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from server.domain.carrier import CarrierOrder, PendingBinding
 from server.domain.enums import (
     ApplicationSessionStatus,
     BindingOutcome,
     BindingWorkflow,
     CoverageType,
 )
-from server.domain.ports import CarrierOrder, PendingBinding
 from server.domain.records import Policy
 from server.domain.terms import Period
 
