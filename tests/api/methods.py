@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -30,6 +31,15 @@ METHODS: dict[str, MethodDescriptor] = {
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
+
+
+def _requires_nothing(message: Descriptor) -> bool:
+    behaviours = [field.GetOptions().Extensions[field_behavior_pb2.field_behavior] for field in message.fields]
+    return all(field_behavior_pb2.REQUIRED not in behaviour for behaviour in behaviours)
+
+
+LISTS = [name for name, method in METHODS.items() if "/List" in name and _requires_nothing(method.input_type)]
+"""Those that list the platform's: the decisions about one assignment are no such list."""
 
 Path = tuple[FieldDescriptor, ...]
 
