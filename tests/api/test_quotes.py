@@ -12,6 +12,8 @@ from optin.v1 import contractor_service_pb2 as contractors_pb
 from optin.v1 import quote_service_pb2 as quotes_pb
 from optin.v1 import resources_pb2 as pb
 
+from server.domain.carrier import Answer, Bound, Declined
+from server.domain.records import Policy
 from tests.conftest import NOW, Clock, Serving
 from tests.support.client import WORKERS_COMP, Client, at, refused
 
@@ -355,3 +357,40 @@ async def test_only_what_the_policy_covers_is_covered(any_client: Client) -> Non
     again = await client.assign(jane.id, job.id, GENERAL, **within)
     assert again.outcome == pb.BINDING_OUTCOME_STANDARD_WORKFLOW
     assert await client.get_assignment(partly.id) == covered
+
+
+# The carrier.
+
+
+class Declines:
+    """A carrier behind the port that does not bind until it is told to."""
+
+    def __init__(self) -> None:
+        self.accepts = False
+
+    def issue(self, policy: Policy) -> Answer:
+        return Bound("C-1") if self.accepts else Declined()
+
+
+async def test_a_carrier_that_declines_leaves_the_quote_open(serve: Serving) -> None:
+    carrier = Declines()
+    async with serve(carrier=carrier) as client:
+        jane, job = await jane_and_job(client)
+        quote = await client.quote(jane.id, job.id)
+        assert (await client.issue(quote.id)).status == COMPLETE
+        assert await client.get_quote(quote.id) == quote
+        (failed,) = await client.policies_of(jane.id)
+        assert (failed.status, failed.quote) == (pb.POLICY_STATUS_FAILED, quote.id)
+        carrier.accepts = True
+        await client.issue(quote.id)
+        assert [policy.status for policy in await client.policies_of(jane.id)] == [
+            pb.POLICY_STATUS_FAILED,
+            pb.POLICY_STATUS_ACTIVE,
+        ]
+
+
+def test_both_calls_that_complete_an_application_answer_alike_on_the_wire() -> None:
+    """So that whoever settles a policy needs not know which of the two it answers."""
+    session = pb.ApplicationSession(id="ias_1", status=COMPLETE)
+    answers = (sessions_pb.SubmitApplicationStepResponse, sessions_pb.ReviewApplicationSessionResponse)
+    assert len({answer(application_session=session).SerializeToString() for answer in answers}) == 1
