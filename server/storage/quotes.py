@@ -51,7 +51,7 @@ class Quotes:
         self._connection = connection
 
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Quote]:
-        return {row["id"]: _record(row) for row in rows.fetch(self._connection, FIND, ids, platform=platform)}
+        return {row["id"]: quote_of(row) for row in rows.fetch(self._connection, FIND, ids, platform=platform)}
 
     def page(
         self,
@@ -70,7 +70,7 @@ class Quotes:
             conditions.append(quotes.c.job == job)
         if status is not None:
             conditions.append(_reads_as(status, now))
-        return rows.keyset(self._connection, quotes, page, conditions, _record, source=WITH_SESSIONS)
+        return rows.keyset(self._connection, quotes, page, conditions, quote_of, source=WITH_SESSIONS)
 
     def insert(self, quote: Quote) -> None:
         self._connection.execute(quotes.insert(), _row(quote))
@@ -95,7 +95,8 @@ def _row(quote: Quote) -> dict[str, Any]:
     return row
 
 
-def _record(row: RowMapping) -> Quote:
+def quote_of(row: RowMapping) -> Quote:
+    """Without `applied_until` where the row has none."""
     rates = tuple(
         CoverageRate(coverage_type=CoverageType(rate["coverage_type"]), net_rate=rate["net_rate"])
         for rate in row["rates"]

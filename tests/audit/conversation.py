@@ -125,6 +125,29 @@ async def with_the_carrier_in_house(client: Client, names: Names) -> None:
     changed = pb.Contractor(id=ann.id, email=f"Ann.{ann.email}")
     await client.contractors.UpdateContractor(contractors_pb.UpdateContractorRequest(contractor=changed))
     names |= {"ann": ann.id}
+    await with_quotes(client, names)
+
+
+async def with_quotes(client: Client, names: Names) -> None:
+    """One that is issued and covers what waited, one that another policy serves, one that is applied for."""
+    category = await client.category()
+    await client.approve(category.code, GENERAL)
+    job = await client.job(category.code)
+    other = await client.job(category.code, "NY")
+    kim = await client.opted_in()
+    partly = (await client.assign(kim.id, job.id, WORKERS_COMP, GENERAL, start=None, end=None)).assignment
+    issued = await client.quote(kim.id, job.id, GENERAL)
+    applied = await client.issue(issued.id)
+    served = await client.quote(kim.id, other.id)
+    await client.apply((await client.session(kim.id, "NY")).id)
+    serving = (await client.assign(kim.id, other.id, start=None, end=None)).assignment
+    await client.issue(served.id)
+    tried = await client.quote(kim.id, other.id, GENERAL, WORKERS_COMP)
+    await client.fill_in((await client.quote_session(tried.id)).id)
+    policies = [policy.id for policy in await client.policies_of(kim.id)]
+    names |= {"kim": kim.id, "partly": partly.id, "partly-policy": partly.policy, "quote": issued.id}
+    names |= {"quote-policy": policies[1], "application": applied.id, "served": served.id, "tried": tried.id}
+    names |= {"serving": serving.policy}
 
 
 async def with_a_remote_carrier(client: Client, carrier: Carrier, names: Names) -> None:
