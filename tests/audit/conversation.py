@@ -158,6 +158,9 @@ async def with_a_remote_carrier(client: Client, carrier: Carrier, names: Names) 
         names |= {f"{name}-assignment": made.assignment.id}
     policies = await client.policies_of(ben.id)
     names |= {"ben": ben.id, "declined": policies[0].id, "unknown": policies[1].id, "remote": policies[2].id}
+    carrier.answer = Declined()
+    await client.issue(names["tried"])
+    names |= {"tried-policy": (await client.policies_of(names["kim"]))[-1].id}
     cal = await client.opted_in()
     carrier.answer = Bound("C-3")
     ended = (await client.assign(cal.id, names["job"])).assignment.policy

@@ -409,6 +409,12 @@ CASES = [
         policy("quote-policy", "quote = ''"),
         also="quote-policy-has-a-complete-application",
     ),
+    case(
+        "quote-policy-has-its-quote",
+        "tried-policy tried",
+        quote("tried", "status = 2, policy = '{tried-policy}'"),
+        also="issued-quote-has-its-policy",
+    ),
     case("quote-policy-has-its-quote", "serving served", policy("serving", "quote = '{served}'")),
     case(
         "quote-policy-has-its-quote",
