@@ -4,7 +4,7 @@ Times are aware UTC datetimes with microseconds; periods are half-open.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypedDict
 
@@ -151,7 +151,8 @@ class Quote:
     expire_time: datetime
     status: QuoteStatus = QuoteStatus.OPEN  # as stored: EXPIRED is only read, see quoting.status_at
     policy: str = ""  # the one that was issued for it, or found; set exactly when it is ISSUED
-    applied_until: datetime | None = None  # when the last of its sessions that are open ends; derived, never stored
+    # Until when it is applied for: the end of the last of its open sessions, or none while it is being issued.
+    applied_until: datetime | None = None  # derived, never stored
 
     @property
     def net_rate(self) -> int:
@@ -242,3 +243,13 @@ class DecisionRecord:
     decide_time: datetime
     trigger: str  # what called for it
     facts: Evidence
+
+    def followed_by(self, binding: Binding, decide_time: datetime, trigger: str, facts: Evidence) -> "DecisionRecord":
+        """The next decision about the assignment."""
+        return DecisionRecord(
+            assignment=replace(self.assignment, binding=binding),
+            number=self.number + 1,
+            decide_time=decide_time,
+            trigger=trigger,
+            facts=facts,
+        )

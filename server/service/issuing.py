@@ -1,14 +1,14 @@
 """The end of an application for a quote: a policy is issued, and the assignments that waited for it get it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain import quoting
 from server.domain.enums import PolicyOrigin, PolicyStatus
 from server.domain.errors import ConcurrentUpdate
 from server.domain.ports import Unit
-from server.domain.records import ApplicationSession, DecisionRecord, Policy, Quote
+from server.domain.records import ApplicationSession, DecisionRecord, Evidence, Policy, Quote
 from server.domain.terms import Period
 from server.service.binding import Asked, Binder
 from server.service.context import Context
@@ -80,20 +80,15 @@ def cover(
         binding = quoting.covered_too(last.assignment, policy, residence, bound=bound)
         if binding is None:
             continue
-        decision = DecisionRecord(
-            assignment=replace(last.assignment, binding=binding),
-            number=last.number + 1,
-            decide_time=now,
-            trigger=ISSUED,
-            facts={
-                "work_state": last.assignment.work_state,
-                "residence_state": residence,
-                "application_session": session_id,
-                "policies": [seen.id for seen in live],
-                "quote": quote.id,
-                "policy": policy.id,
-            },
-        )
+        facts: Evidence = {
+            "work_state": last.assignment.work_state,
+            "residence_state": residence,
+            "application_session": session_id,
+            "policies": [seen.id for seen in live],
+            "quote": quote.id,
+            "policy": policy.id,
+        }
+        decision = last.followed_by(binding, now, ISSUED, facts)
         unit.assignments.decide_again(decision)
         made.append(decision)
     return made

@@ -8,7 +8,7 @@ from server.domain.carrier import Answer, Bound, CarrierOrder, NotAsked, NotKnow
 from server.domain.decision import failed
 from server.domain.enums import BindingOutcome, CarrierOrderKind
 from server.domain.ports import Unit
-from server.domain.records import ApplicationSession, Assignment, DecisionRecord, Policy
+from server.domain.records import ApplicationSession, Assignment, Evidence, Policy
 from server.service import issuing
 from server.service.binding import settled
 from server.service.context import new_id
@@ -91,12 +91,7 @@ def _decide_again(unit: Unit, pending: PendingBinding, policy: Policy, answer: A
         binding = replace(assignment.binding, outcome=BindingOutcome.COVERAGE_BOUND)
     else:
         binding = failed(assignment.binding, assignment.coverage_types, policy.fail_reason)
-    decision = DecisionRecord(
-        assignment=replace(assignment, binding=binding),
-        number=last.number + 1,
-        decide_time=now,
-        trigger=ANSWERED,
-        facts={**last.facts, "policy": policy.id, "answer": type(answer).__name__},
-    )
+    facts: Evidence = {**last.facts, "policy": policy.id, "answer": type(answer).__name__}
+    decision = last.followed_by(binding, now, ANSWERED, facts)
     unit.assignments.decide_again(decision)
     issuing.catch_up(unit, decision, now)

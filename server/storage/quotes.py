@@ -11,6 +11,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    exists,
     func,
     literal,
     not_,
@@ -20,28 +21,34 @@ from sqlalchemy import (
 )
 
 from server.domain.application import LIVE
-from server.domain.enums import ApplicationSessionStatus, CoverageType, QuoteStatus
+from server.domain.enums import ApplicationSessionStatus, CoverageType, PolicyStatus, QuoteStatus
 from server.domain.ports import Page
 from server.domain.records import CoverageRate, Quote
 from server.storage import rows
 from server.storage.rows import IDS
 from server.storage.tables import application_sessions as sessions
-from server.storage.tables import quotes
+from server.storage.tables import policies, quotes
 from server.storage.types import UtcDateTime
 
-NO_END = literal(datetime(9999, 12, 31, tzinfo=UTC), UtcDateTime)  # a session in review does not expire
+NO_END = literal(datetime(9999, 12, 31, tzinfo=UTC), UtcDateTime)
 
-APPLIED_UNTIL = (
-    select(
-        func.max(
-            case((sessions.c.status == ApplicationSessionStatus.MANUAL_REVIEW, NO_END), else_=sessions.c.expire_time),
-            type_=UtcDateTime,
-        )
+BEING_ISSUED = (
+    exists()
+    .where(
+        policies.c.contractor == quotes.c.contractor,
+        policies.c.quote == quotes.c.id,
+        policies.c.status == PolicyStatus.PENDING,
     )
+    .correlate(quotes)
+)
+IN_REVIEW = sessions.c.status == ApplicationSessionStatus.MANUAL_REVIEW  # which does not expire
+LAST_SESSION_ENDS = (
+    select(func.max(case((IN_REVIEW, NO_END), else_=sessions.c.expire_time), type_=UtcDateTime))
     .where(sessions.c.contractor == quotes.c.contractor, sessions.c.quote == quotes.c.id, sessions.c.status.in_(LIVE))
     .correlate(quotes)
     .scalar_subquery()
 )
+APPLIED_UNTIL = case((BEING_ISSUED, NO_END), else_=LAST_SESSION_ENDS)
 WITH_SESSIONS = select(quotes, APPLIED_UNTIL.label("applied_until"))
 FIND = WITH_SESSIONS.where(quotes.c.platform == bindparam("platform"), quotes.c.id.in_(IDS))
 
