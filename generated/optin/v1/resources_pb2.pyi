@@ -1284,14 +1284,16 @@ class Policy(_message.Message):
 
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the term, included. For a general opt-in: 00:00 UTC of the day on which the
-        assignment that caused it starts.
+        """The start of the term, included: 00:00 UTC of a day. For a general opt-in, the day on which the
+        assignment that caused it starts; for a quote, the day on which the quote starts, or on which its
+        application was completed, whichever is later.
         """
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """The end of the term, excluded. The same day one calendar year on (29 February: 1 March), or the
-        first UTC midnight at or after the end of the assignment that caused it, whichever is later.
+        first UTC midnight at or after the end of the assignment or quote that caused it, whichever is
+        later.
         """
 
     @_builtins.property
