@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from server.api.server import GrpcServer
 from server.api.servicers.assignments import created_bytes
+from server.api.servicers.sessions import completed_bytes
 from server.carrier.in_house import InHouseCarrier
 from server.config import IN_HOUSE, Environment, Settings
 from server.domain.ports import Carrier, Clock, RemoteCarrier
 from server.health import following
 from server.service.assignments import CreateAssignments
+from server.service.binding import Binder
 from server.service.calls import Calls, Terms
 from server.service.remote import RemoteBindings
 from server.service.retention import sweep_requests
+from server.service.settling import Renders
 from server.service.tasks import Tasks
 from server.service.waiting import Settlements
 from server.service.writer import Writer
@@ -66,7 +69,7 @@ async def running(
                 storage=storage,
                 writer=writer,
                 carrier=carrier,
-                render=created_bytes,
+                renders=Renders(created=created_bytes, completed=completed_bytes),
                 clock=clock,
                 lease=lease,
                 settlements=settlements,
@@ -74,7 +77,7 @@ async def running(
             )
         else:
             in_house = carrier
-        create = CreateAssignments(carrier=in_house, lease=lease, render=created_bytes)
+        create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=created_bytes)
         server.offer(Calls(storage, writer, create, settlements, remote, clock, _terms(settings)))
         port = server.bind(settings.host, settings.port)
         # Stopped in the opposite order: calls in flight, what they left under way, then the writer.

@@ -258,7 +258,8 @@ async def test_a_remote_carrier_is_asked(folder: Path) -> None:
     carrier_port, port = str(free_port()), str(free_port())
     with terminal(carrier.replace("50061", carrier_port), folder) as first_line:
         assert carrier_port in first_line
-        with terminal(serve.replace("50061", carrier_port), folder, OPTIN_PORT=port):
+        another = "sqlite+aiosqlite:///data/another.db"  # the walk's server may be running
+        with terminal(serve.replace("50061", carrier_port), folder, OPTIN_PORT=port, OPTIN_DATABASE_URL=another):
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 client = Client(channel)
                 jane, job = await client.opted_in(), await client.job()

@@ -13,8 +13,10 @@ from server.api.statuses import status_of
 from server.domain.decision import AssignmentRequest
 from server.domain.errors import DomainError, Retryable
 from server.domain.ports import Unit
+from server.service.binding import Asked, Binder
 from server.service.calls import Calls
-from server.service.once import Reply, RequestKey, kept
+from server.service.issuing import Attempt
+from server.service.once import Awaits, Reply, RequestKey, Result, kept
 
 log = structlog.get_logger("optin.call")
 
@@ -35,6 +37,7 @@ class Call:
         deadline = None if seconds_left is None else asyncio.get_running_loop().time() + seconds_left
         self.ctx = calls.context(deadline)
         self.past_starts_allowed = calls.terms.past_starts_allowed
+        self.binder: Binder = calls.binder
 
     async def answer(self, method: Method, request: Message) -> Message | Reply:
         try:
@@ -62,9 +65,18 @@ class Call:
 
     async def change(self, request: Message, work: Callable[[Unit], Message]) -> Reply:
         """Once for each request id; `work` gives the response."""
-        return await self._calls.change(
-            self.ctx, self.key(request), lambda unit: work(unit).SerializeToString(deterministic=True)
-        )
+        return await self._calls.change(self.ctx, self.key(request), lambda unit: _reply(work(unit)))
+
+    async def change_or_wait(
+        self, request: Message, work: Callable[[Unit, Attempt], Message | Awaits | Asked]
+    ) -> Reply:
+        """As `change`, where a policy may have to be bound, or waited for, first."""
+
+        def result(unit: Unit, attempt: Attempt) -> Result:
+            made = work(unit, attempt)
+            return _reply(made) if isinstance(made, Message) else made
+
+        return await self._calls.change_or_wait(self.ctx, self.key(request), result)
 
     async def create_assignment(self, request: Message, wanted: AssignmentRequest) -> Reply:
         return await self._calls.create_assignment(self.ctx, self.key(request), wanted)
@@ -84,3 +96,7 @@ class Call:
         contents.ClearField("request_id")
         digest = hashlib.sha256(self._method.encode() + b"\0" + contents.SerializeToString(deterministic=True))
         return RequestKey(platform=self.ctx.platform, request_id=request_id, digest=digest.digest())
+
+
+def _reply(response: Message) -> Reply:
+    return Reply(response.SerializeToString(deterministic=True))

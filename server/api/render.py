@@ -6,7 +6,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from optin.v1 import resources_pb2 as pb
 
 from server.api.plain import EPOCH
-from server.domain import application, forms, matching, messages, records
+from server.domain import application, forms, matching, messages, quoting, records
+from server.domain.enums import CoverageType, WithholdingSource
 
 
 def time(value: datetime | None) -> Timestamp | None:
@@ -91,19 +92,43 @@ def application_session(record: records.ApplicationSession, now: datetime) -> pb
     )
 
 
-def application_form(form: forms.Form, state: str) -> pb.ApplicationForm:
+def application_form(form: forms.Form) -> pb.ApplicationForm:
+    """One that is fitted to its session."""
     questions = [
         pb.Question(
             id=question.id,
             text=question.text,
             type=pb.QuestionType.ValueType(question.type),
             required=question.required,
-            states=question.states,
+            states=question.audience.states,
         )
-        for question in form.asked_in(state)
+        for question in form.questions
     ]
     documents = [pb.Document(id=d.id, title=d.title, version=d.version, text=d.text) for d in form.documents]
     return pb.ApplicationForm(version=form.version, questions=questions, documents=documents)
+
+
+def quote(record: records.Quote, now: datetime) -> pb.Quote:
+    return pb.Quote(
+        id=record.id,
+        contractor=record.contractor,
+        job=record.job,
+        coverage_types=[pb.CoverageType.ValueType(t) for t in record.coverage_types],
+        effective_time=time(record.effective_time),
+        end_time=time(record.end_time),
+        work_state=record.work_state,
+        residence_state=record.residence_state,
+        category_code=record.category_code,
+        rates=[
+            pb.CoverageRate(coverage_type=pb.CoverageType.ValueType(rate.coverage_type), net_rate=rate.net_rate)
+            for rate in record.rates
+        ],
+        net_rate=record.net_rate,
+        status=pb.QuoteStatus.ValueType(quoting.status_at(record, now)),
+        expire_time=time(record.expire_time),
+        policy=record.policy,
+        create_time=time(record.create_time),
+    )
 
 
 def policy(record: records.Policy, now: datetime) -> pb.Policy:
@@ -159,4 +184,38 @@ def assignment(record: records.Assignment) -> pb.Assignment:
         binding=binding(record.binding),
         status=pb.AssignmentStatus.ValueType(record.status),
         create_time=time(record.create_time) if record.id else None,
+    )
+
+
+def binding_decision(record: records.DecisionRecord) -> pb.BindingDecision:
+    """A fact that an older version did not keep, or that played no part, is unset."""
+    facts, decided = record.facts, binding(record.assignment.binding)
+    source = facts.get("withholding", "")
+    approved = facts.get("approval")
+    return pb.BindingDecision(
+        number=record.number,
+        decide_time=time(record.decide_time),
+        trigger=record.trigger,
+        outcome=decided.outcome,
+        reasons=decided.reasons,
+        application_session=facts.get("application_session", ""),
+        policies=facts.get("policies", ()),
+        approval=_approval_seen(approved) if approved else None,
+        work_state=facts.get("work_state", ""),
+        residence_state=facts.get("residence_state", ""),
+        withholding=bool(source),
+        withholding_source=pb.WithholdingSource.ValueType(WithholdingSource[source.upper()] if source else 0),
+        quote=facts.get("quote", ""),
+        policy=facts.get("policy", ""),
+        binding=decided,
+    )
+
+
+def _approval_seen(facts: records.ApprovalSeen) -> pb.JobCategoryApproval:
+    approve_time = facts.get("approve_time")
+    return pb.JobCategoryApproval(
+        coverage_type=pb.CoverageType.ValueType(facts.get("coverage_type", CoverageType.WORKERS_COMP)),
+        state=facts["state"],
+        net_rate=facts["net_rate"],
+        approve_time=time(datetime.fromisoformat(approve_time)) if approve_time else None,
     )

@@ -11,6 +11,7 @@ from optin.v1 import (
     contractor_service_pb2,
     job_service_pb2,
     policy_service_pb2,
+    quote_service_pb2,
 )
 
 from server.api.gate import Gate
@@ -21,6 +22,7 @@ from server.api.servicers.assignments import AssignmentService
 from server.api.servicers.contractors import ContractorService
 from server.api.servicers.jobs import JobService
 from server.api.servicers.policies import PolicyService
+from server.api.servicers.quotes import QuoteService
 from server.api.servicers.sessions import ApplicationSessionService
 from server.service.calls import Calls
 
@@ -46,6 +48,7 @@ SERVICES: tuple[tuple[ServiceDescriptor, type[Servicer]], ...] = (
     ),
     (assignment_service_pb2.DESCRIPTOR.services_by_name["AssignmentService"], AssignmentService),
     (policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"], PolicyService),
+    (quote_service_pb2.DESCRIPTOR.services_by_name["QuoteService"], QuoteService),
 )
 
 NAMES = tuple(descriptor.full_name for descriptor, _ in SERVICES)

@@ -7,6 +7,8 @@ from datetime import datetime
 from server.domain.enums import (
     ApplicationSessionStatus,
     ApplicationStep,
+    BindingWorkflow,
+    CoverageType,
     QuestionType,
     ReviewDecision,
     UnderwritingReason,
@@ -77,6 +79,12 @@ STEP_OF: Mapping[type[Step], ApplicationStep] = {
 }
 
 
+def form_of(session: ApplicationSession) -> Form:
+    """What this session asks and has signed: its version's questions and documents for its types and state."""
+    workflow = BindingWorkflow.GENERAL_OPT_IN if session.is_general_opt_in else BindingWorkflow.STANDARD
+    return form(session.form_version).fitted(session.coverage_types, session.work_state, workflow)
+
+
 def status_at(session: ApplicationSession, now: datetime) -> ApplicationSessionStatus:
     """The status as it reads: an open session past its time is EXPIRED, one in review is not."""
     if session.status in OPEN and session.expire_time <= now:
@@ -102,10 +110,10 @@ def submit(
         case VerifyInfo():
             return session, corrected(contractor, step, now)
         case ApplicationQuestions():
-            asked = form(session.form_version).asked_in(session.work_state)
-            return replace(session, answers=_checked_answers(step.answers, asked)), contractor
+            answers = _checked_answers(step.answers, form_of(session).questions)
+            return replace(session, answers=answers), contractor
         case EsignatureDocument():
-            signatures = _checked_signatures(step, form(session.form_version), contractor, now)
+            signatures = _checked_signatures(step, form_of(session), contractor, now)
             return replace(session, signatures=signatures), contractor
         case _:  # FinalReview
             return underwrite(session, now), contractor
@@ -121,7 +129,7 @@ def underwrite(session: ApplicationSession, now: datetime) -> ApplicationSession
     """Runs the underwriting rules: ineligible before review before complete, every reason listed."""
     hits = [
         question.rule
-        for question in form(session.form_version).asked_in(session.work_state)
+        for question in form_of(session).questions
         if question.rule and session.answers.get(question.id) is question.rule.answer
     ]
     session = replace(session, reasons=tuple(sorted(hit.reason for hit in hits)))
@@ -156,6 +164,19 @@ def cancel(session: ApplicationSession, now: datetime) -> ApplicationSession:
 def expire(session: ApplicationSession, now: datetime) -> ApplicationSession:
     require_open(session, now)
     return replace(session, status=ApplicationSessionStatus.EXPIRED, expire_time=now)
+
+
+def applied_anew(
+    session: ApplicationSession, coverage_types: tuple[CoverageType, ...], work_state: str
+) -> ApplicationSession:
+    """The open session of a quote that changed: where the form is another one now, it is filled in again."""
+    after = replace(session, coverage_types=coverage_types, work_state=work_state)
+    if form_of(after) == form_of(session):
+        return after
+    if session.status is ApplicationSessionStatus.MANUAL_REVIEW:  # of answers to other questions
+        after = replace(after, status=ApplicationSessionStatus.STARTED, reasons=())
+    step = min(session.step, ApplicationStep.APPLICATION_QUESTIONS)
+    return replace(after, step=step, answers={}, signatures=())
 
 
 def require_open(session: ApplicationSession, now: datetime) -> None:

@@ -1,6 +1,9 @@
-"""What a carrier answers when it is asked to bind a policy."""
+"""What a carrier answers when it is asked to bind a policy, and what is under way with remote ones."""
 
 from dataclasses import dataclass
+from datetime import datetime
+
+from server.domain.enums import CarrierOrderKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +31,28 @@ Answer = Bound | Declined | NotAsked | NotKnown
 
 class CarrierUnavailable(Exception):
     """The carrier did not take an order; it is sent again later."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PendingBinding:
+    """A policy that a remote carrier is being asked for, and the assignment or quote that is settled with it."""
+
+    platform: str
+    contractor: str
+    policy: str
+    assignment: str  # empty: the policy's quote is settled
+    request_id: str  # empty: the caller gave none
+    token: str  # of the worker that asks: only it may settle
+    lease_expire_time: datetime  # from then on another worker may take over
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CarrierOrder:
+    """What a remote carrier is owed: it stays until the carrier has taken it."""
+
+    platform: str
+    contractor: str
+    policy: str
+    kind: CarrierOrderKind
+    due_time: datetime
+    tries: int = 0

@@ -15,6 +15,7 @@ from server.domain.enums import (
     BindingReason,
     BindingWorkflow,
     CoverageType,
+    PolicyOrigin,
     PolicyStatus,
 )
 from server.domain.records import ApplicationSession, Approval, Binding, Contractor, Job, JobCategory, Policy
@@ -70,6 +71,8 @@ class NewPolicy:
     term: Period
     net_rate: int
     application_session: str
+    origin: PolicyOrigin = PolicyOrigin.GENERAL_OPT_IN
+    quote: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -62,6 +62,12 @@ class PolicyOrigin(IntEnum):
     QUOTE = 2
 
 
+class QuoteStatus(IntEnum):
+    OPEN = 1
+    ISSUED = 2
+    EXPIRED = 3
+
+
 class CarrierOrderKind(IntEnum):
     """What a remote carrier is told about a policy. Not on the wire."""
 
@@ -77,6 +83,14 @@ class AssignmentStatus(IntEnum):
 class BindingWorkflow(IntEnum):
     GENERAL_OPT_IN = 1
     STANDARD = 2
+
+
+class WithholdingSource(IntEnum):
+    """Who says that the premium is withheld; of several, the first (spec 5)."""
+
+    PLATFORM = 1
+    CONTRACTOR = 2
+    JOB = 3
 
 
 class BindingOutcome(IntEnum):

@@ -6,9 +6,12 @@
     ├── NotFound               a reference to nothing
     ├── AlreadyExists
     │   ├── DuplicateEmail
+    │   ├── MatchingPolicyExists
     │   └── RequestIdReused
     ├── FailedPrecondition
     │   ├── PremiumWithholdingRequired, WorkStateNotOffered
+    │   ├── CoverageNotOffered, JobCategoryNotApproved
+    │   ├── QuoteNotOpen, QuoteAlreadyIssued
     │   ├── ApplicationStepOutOfOrder, ApplicationAlreadyComplete
     │   ├── ApplicationClosed, ApplicationNotInReview
     │   └── PolicyNotActive
@@ -52,6 +55,10 @@ class InvalidFields(DomainError):
         super().__init__(fields=", ".join(dict.fromkeys(v.field for v in violations)))
         self.violations = tuple(violations)
 
+    def within(self, prefix: str) -> "InvalidFields":
+        """The same, of a message that is itself a field."""
+        return InvalidFields([Violation(f"{prefix}.{bad.field}", bad.rule) for bad in self.violations])
+
 
 class InvalidPageToken(DomainError):
     reason = "INVALID_PAGE_TOKEN"
@@ -75,6 +82,11 @@ class DuplicateEmail(AlreadyExists):
     message = "Another contractor of this platform has this email: {contractor}."
 
 
+class MatchingPolicyExists(AlreadyExists):
+    reason = "MATCHING_POLICY_EXISTS"
+    message = "Policy {policy} covers this already; assignments reuse it without a quote."
+
+
 class RequestIdReused(AlreadyExists):
     reason = "REQUEST_ID_REUSED"
     message = "request_id {request_id} was used for another request; make a new one for each request."
@@ -92,6 +104,26 @@ class PremiumWithholdingRequired(FailedPrecondition):
 class WorkStateNotOffered(FailedPrecondition):
     reason = "WORK_STATE_NOT_OFFERED"
     message = "Workers' compensation in {work_state} is sold by the state fund only."
+
+
+class CoverageNotOffered(FailedPrecondition):
+    reason = "COVERAGE_NOT_OFFERED"
+    message = "{coverage_type} is not offered to residents of {residence_state}."
+
+
+class JobCategoryNotApproved(FailedPrecondition):
+    reason = "JOB_CATEGORY_NOT_APPROVED"
+    message = "Job category {category_code} is not approved in {work_state} for {coverage_types}."
+
+
+class QuoteNotOpen(FailedPrecondition):
+    reason = "QUOTE_NOT_OPEN"
+    message = "Quote {quote} takes no changes and no application: it is {status}."
+
+
+class QuoteAlreadyIssued(FailedPrecondition):
+    reason = "QUOTE_ALREADY_ISSUED"
+    message = "Quote {quote} was issued: its policy is {policy}."
 
 
 class ApplicationStepOutOfOrder(FailedPrecondition):

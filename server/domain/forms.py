@@ -2,12 +2,19 @@
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from server.domain.enums import ApplicationSessionStatus, QuestionType, UnderwritingReason
+from server.domain.enums import (
+    ApplicationSessionStatus,
+    BindingWorkflow,
+    CoverageType,
+    QuestionType,
+    UnderwritingReason,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,15 +27,34 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Audience:
+    """The applications that a question or document is for; what is empty limits nothing."""
+
+    types: tuple[CoverageType, ...] = ()  # those that apply for any of these
+    states: tuple[str, ...] = ()  # those for work in one of these
+    workflows: tuple[BindingWorkflow, ...] = ()  # general opt-ins, or applications for quotes
+
+    def has(self, types: Collection[CoverageType], state: str, workflow: BindingWorkflow) -> bool:
+        return (
+            (not self.types or not set(self.types).isdisjoint(types))
+            and (not self.states or state in self.states)
+            and (not self.workflows or workflow in self.workflows)
+        )
+
+
+EVERYONE = Audience()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
     id: str
     text: str
     type: QuestionType
     required: bool = True
-    states: tuple[str, ...] = ()  # asked in these only; empty: in every state
     minimum: int | None = None
     maximum: int | None = None
     rule: Rule | None = None
+    audience: Audience = EVERYONE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +63,7 @@ class Document:
     title: str
     version: str
     text: str
+    audience: Audience = EVERYONE
 
     @property
     def sha256(self) -> str:
@@ -50,8 +77,13 @@ class Form:
     questions: tuple[Question, ...]
     documents: tuple[Document, ...]
 
-    def asked_in(self, state: str) -> tuple[Question, ...]:
-        return tuple(q for q in self.questions if not q.states or state in q.states)
+    def fitted(self, types: Collection[CoverageType], state: str, workflow: BindingWorkflow) -> "Form":
+        """What an application for these types in this state is asked and signs."""
+        return replace(
+            self,
+            questions=tuple(q for q in self.questions if q.audience.has(types, state, workflow)),
+            documents=tuple(d for d in self.documents if d.audience.has(types, state, workflow)),
+        )
 
 
 def form(version: str) -> Form:
@@ -74,20 +106,23 @@ def _form(entry: dict[str, Any]) -> Form:
     return Form(
         version=entry["version"],
         questions=tuple(_question(q) for q in entry["questions"]),
-        documents=tuple(Document(**d | {"text": d["text"].strip()}) for d in entry["documents"]),
+        documents=tuple(Document(**_addressed(d) | {"text": d["text"].strip()}) for d in entry["documents"]),
     )
 
 
 def _question(entry: dict[str, Any]) -> Question:
     rule = entry.get("rule")
-    return Question(
-        **entry
-        | {
-            "type": QuestionType[entry["type"]],
-            "states": tuple(entry.get("states", ())),
-            "rule": rule and _rule(rule),
-        }
+    return Question(**_addressed(entry) | {"type": QuestionType[entry["type"]], "rule": rule and _rule(rule)})
+
+
+def _addressed(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry, with whom it is for as an Audience."""
+    audience = Audience(
+        types=tuple(CoverageType[name] for name in entry.get("types", ())),
+        states=tuple(entry.get("states", ())),
+        workflows=tuple(BindingWorkflow[name] for name in entry.get("workflows", ())),
     )
+    return {name: entry[name] for name in entry.keys() - {"types", "states", "workflows"}} | {"audience": audience}
 
 
 def _rule(entry: dict[str, Any]) -> Rule:

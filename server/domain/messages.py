@@ -21,9 +21,11 @@ WHY = {
 def sentence(binding: Binding) -> str:
     why = _and([WHY[reason] for reason in binding.reasons])
     match binding.outcome:
+        case BindingOutcome.COVERAGE_BOUND if binding.workflow is BindingWorkflow.STANDARD:
+            text = "New coverage was bound from a quote"
         case BindingOutcome.COVERAGE_BOUND:
             text = "New coverage was bound from the completed general opt-in"
-        case BindingOutcome.COVERAGE_REUSED if binding.workflow is BindingWorkflow.STANDARD:
+        case BindingOutcome.COVERAGE_REUSED if why and binding.workflow is BindingWorkflow.STANDARD:
             text = f"Matching coverage was reused without the general opt-in, because {why}"
         case BindingOutcome.COVERAGE_REUSED:
             text = "Matching coverage was reused"

@@ -10,23 +10,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar, runtime_checkable
 
-from server.domain.carrier import Answer
+from server.domain.carrier import Answer, CarrierOrder, PendingBinding
 from server.domain.enums import (
     ApplicationSessionStatus,
     BindingOutcome,
-    CarrierOrderKind,
     CoverageType,
     PolicyStatus,
+    QuoteStatus,
 )
 from server.domain.records import (
     ApplicationSession,
     Approval,
     Assignment,
     Contractor,
+    DecisionRecord,
     Job,
     JobCategory,
     Policy,
+    Quote,
 )
+from server.domain.terms import Period
 
 T = TypeVar("T")
 
@@ -88,8 +91,8 @@ class ApplicationSessions(Protocol):
     def opt_ins(self, platform: str, contractors: Collection[str]) -> Mapping[str, Sequence[ApplicationSession]]:
         """All general opt-ins of each contractor, of every state and status."""
 
-    def live(self, platform: str, contractor: str) -> Sequence[ApplicationSession]:
-        """Those that are stored as open or in review."""
+    def live(self, platform: str, contractor: str, *, quote: str = "") -> Sequence[ApplicationSession]:
+        """Those that are stored as open or in review; `quote`: only its own."""
 
     def page(
         self,
@@ -106,6 +109,25 @@ class ApplicationSessions(Protocol):
     def insert(self, session: ApplicationSession) -> None: ...
 
     def update(self, session: ApplicationSession) -> None: ...
+
+
+class Quotes(Protocol):
+    def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Quote]: ...
+
+    def page(
+        self,
+        platform: str,
+        page: Page,
+        *,
+        now: datetime,
+        contractor: str = "",
+        job: str = "",
+        status: QuoteStatus | None = None,
+    ) -> Sequence[Quote]: ...
+
+    def insert(self, quote: Quote) -> None: ...
+
+    def update(self, quote: Quote) -> None: ...
 
 
 class Policies(Protocol):
@@ -126,30 +148,6 @@ class Policies(Protocol):
     def update(self, policies: Sequence[Policy]) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecisionRecord:
-    """One decision about an assignment, as it is kept: never changed, only followed by another (spec 6)."""
-
-    assignment: Assignment  # with the binding that was decided
-    number: int  # 1, 2, 3 ... for each assignment
-    decide_time: datetime
-    trigger: str  # what called for it
-    facts: Mapping[str, object]  # what it rested on
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PendingBinding:
-    """A policy that a remote carrier is being asked for, and the assignment that is settled with it."""
-
-    platform: str
-    contractor: str
-    policy: str
-    assignment: str
-    request_id: str  # empty: the caller gave none
-    token: str  # of the worker that asks: only it may settle
-    lease_expire_time: datetime  # from then on another worker may take over
-
-
 class PendingBindings(Protocol):
     def find(self, policies: Collection[str]) -> Mapping[str, PendingBinding]:
         """By policy."""
@@ -163,18 +161,6 @@ class PendingBindings(Protocol):
         """Writes its token and its lease."""
 
     def delete(self, pending: PendingBinding) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CarrierOrder:
-    """What a remote carrier is owed: it stays until the carrier has taken it."""
-
-    platform: str
-    contractor: str
-    policy: str
-    kind: CarrierOrderKind
-    due_time: datetime
-    tries: int = 0
 
 
 class CarrierOrders(Protocol):
@@ -207,8 +193,13 @@ class Assignments(Protocol):
     def decide_again(self, decision: DecisionRecord) -> None:
         """Adds a later decision, which the assignment shows from then on."""
 
-    def last_decision(self, assignment: Assignment) -> int:
-        """Its number."""
+    def last_decision(self, contractor: str, assignment: str) -> DecisionRecord: ...
+
+    def decisions(self, assignment: Assignment, page: Page) -> Sequence[DecisionRecord]:
+        """All that were made about it, the last one first; a page's key is the number."""
+
+    def uncovered(self, platform: str, contractor: str, job: str, term: Period) -> Sequence[DecisionRecord]:
+        """The last decision about each assignment on the job, within the term, that has types left over."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -244,6 +235,8 @@ class Unit(Protocol):
     def categories(self) -> JobCategories: ...
     @property
     def sessions(self) -> ApplicationSessions: ...
+    @property
+    def quotes(self) -> Quotes: ...
     @property
     def policies(self) -> Policies: ...
     @property

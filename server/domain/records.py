@@ -4,8 +4,9 @@ Times are aware UTC datetimes with microseconds; periods are half-open.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypedDict
 
 from server.domain.enums import (
     ApplicationSessionStatus,
@@ -17,6 +18,7 @@ from server.domain.enums import (
     CoverageType,
     PolicyOrigin,
     PolicyStatus,
+    QuoteStatus,
     UnderwritingReason,
 )
 
@@ -113,6 +115,7 @@ class ApplicationSession:
     form_version: str
     create_time: datetime
     expire_time: datetime
+    coverage_types: tuple[CoverageType, ...] = (CoverageType.WORKERS_COMP,)  # applied for: a quote's, or an opt-in's
     quote: str = ""
     status: ApplicationSessionStatus = ApplicationSessionStatus.CREATED  # as stored: see application.status_at
     step: ApplicationStep = ApplicationStep.VERIFY_INFO  # the step that is due
@@ -121,6 +124,39 @@ class ApplicationSession:
     answers: Mapping[str, bool | int | str] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     review_note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoverageRate:
+    coverage_type: CoverageType
+    net_rate: int  # cents per $100 of pay
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quote:
+    """A price for one contractor and job. States, category and rates are as they were when it was rated."""
+
+    id: str
+    platform: str
+    contractor: str
+    job: str
+    coverage_types: tuple[CoverageType, ...]
+    effective_time: datetime
+    end_time: datetime
+    work_state: str
+    residence_state: str
+    category_code: str
+    rates: tuple[CoverageRate, ...]  # one for each type, in the types' order
+    create_time: datetime
+    expire_time: datetime
+    status: QuoteStatus = QuoteStatus.OPEN  # as stored: EXPIRED is only read, see quoting.status_at
+    policy: str = ""  # the one that was issued for it, or found; set exactly when it is ISSUED
+    # Until when it is applied for: the end of the last of its open sessions, or none while it is being issued.
+    applied_until: datetime | None = None  # derived, never stored
+
+    @property
+    def net_rate(self) -> int:
+        return sum(rate.net_rate for rate in self.rates)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,3 +211,45 @@ class Assignment:
     binding: Binding
     create_time: datetime
     status: AssignmentStatus = AssignmentStatus.ACTIVE
+
+
+class ApprovalSeen(TypedDict):
+    coverage_type: int
+    state: str
+    net_rate: int
+    approve_time: str  # ISO 8601
+
+
+class Evidence(TypedDict, total=False):
+    """What a decision rested on, as it is kept beside it (spec 6). What played no part may be left out."""
+
+    work_state: str
+    residence_state: str
+    application_session: str  # the completed application: a general opt-in, or one for a quote
+    policies: list[str]  # the contractor's that were live
+    approval: ApprovalSeen | None  # for workers' compensation, in the work state
+    withholding: str  # the WithholdingSource in lower case; empty: the premium is not withheld
+    quote: str
+    policy: str  # that a carrier answered for, or that was issued
+    answer: str  # the carrier's
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecisionRecord:
+    """One decision about an assignment, as it is kept: never changed, only followed by another (spec 6)."""
+
+    assignment: Assignment  # with the binding that was decided
+    number: int  # 1, 2, 3 ... for each assignment
+    decide_time: datetime
+    trigger: str  # what called for it
+    facts: Evidence
+
+    def followed_by(self, binding: Binding, decide_time: datetime, trigger: str, facts: Evidence) -> "DecisionRecord":
+        """The next decision about the assignment."""
+        return DecisionRecord(
+            assignment=replace(self.assignment, binding=binding),
+            number=self.number + 1,
+            decide_time=decide_time,
+            trigger=trigger,
+            facts=facts,
+        )

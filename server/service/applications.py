@@ -3,27 +3,26 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from server.domain import application
+from server.domain import application, quoting
 from server.domain.enums import ApplicationSessionStatus, ReviewDecision
-from server.domain.errors import NotFound, PremiumWithholdingRequired, WorkStateNotOffered
-from server.domain.forms import Form, form, newest
+from server.domain.errors import InvalidFields, NotFound, PremiumWithholdingRequired, Violation, WorkStateNotOffered
+from server.domain.forms import Form, newest
 from server.domain.ports import Unit
 from server.domain.records import ApplicationSession
 from server.domain.states import is_offered
-from server.service import contractors
+from server.service import contractors, issuing, quotes
+from server.service.binding import Asked, Binder
 from server.service.context import Context, new_id
+from server.service.issuing import Attempt
+from server.service.once import Awaits
 from server.service.paging import paged
 
 
 def create(unit: Unit, ctx: Context, values: Mapping[str, Any]) -> ApplicationSession:
-    """Raises NotFound, PremiumWithholdingRequired, WorkStateNotOffered."""
-    if not values["is_general_opt_in"]:
-        raise NotFound("quote", values["quote"])  # quotes are not here yet, so there is none to refer to
-    contractor = contractors.lock(unit, ctx, values["contractor"])
-    if not (ctx.withholds_premium or contractor.withhold_premium):
-        raise PremiumWithholdingRequired(contractor=contractor.id)
-    if not is_offered(values["work_state"]):
-        raise WorkStateNotOffered(work_state=values["work_state"])
+    """Raises NotFound; PremiumWithholdingRequired, WorkStateNotOffered for a general opt-in; for a quote InvalidFields,
+    QuoteNotOpen, QuoteAlreadyIssued."""
+    prepare = _opt_in if values["is_general_opt_in"] else _for_quote
+    values = prepare(unit, ctx, values)
     session = ApplicationSession(
         id=new_id("ias"),
         platform=ctx.platform,
@@ -36,6 +35,26 @@ def create(unit: Unit, ctx: Context, values: Mapping[str, Any]) -> ApplicationSe
     return session
 
 
+def _opt_in(unit: Unit, ctx: Context, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    contractor = contractors.lock(unit, ctx, values["contractor"])
+    if not (ctx.withholds_premium or contractor.withhold_premium):
+        raise PremiumWithholdingRequired(contractor=contractor.id)
+    if not is_offered(values["work_state"]):
+        raise WorkStateNotOffered(work_state=values["work_state"])
+    return values
+
+
+def _for_quote(unit: Unit, ctx: Context, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Contractor, work state and types are the quote's; what else was said of them is an error."""
+    quote = quotes.lock(unit, ctx, values["quote"])
+    its = {"contractor": quote.contractor, "work_state": quote.work_state}
+    wrong = [name for name in its if values[name] not in ("", its[name])]
+    if wrong:
+        raise InvalidFields([Violation(f"application_session.{name}", "must be the quote's") for name in wrong])
+    quoting.require_open(quote, ctx.now)
+    return {**values, **its, "coverage_types": quote.coverage_types}
+
+
 def get(unit: Unit, ctx: Context, session_id: str) -> ApplicationSession:
     """Raises NotFound."""
     session = unit.sessions.find(ctx.platform, [session_id]).get(session_id)
@@ -44,10 +63,9 @@ def get(unit: Unit, ctx: Context, session_id: str) -> ApplicationSession:
     return session
 
 
-def get_form(unit: Unit, ctx: Context, session_id: str) -> tuple[Form, str]:
-    """The form that the session began with, and the state whose questions it asks. Raises NotFound."""
-    session = get(unit, ctx, session_id)
-    return form(session.form_version), session.work_state
+def get_form(unit: Unit, ctx: Context, session_id: str) -> Form:
+    """What the session asks and has signed. Raises NotFound."""
+    return application.form_of(get(unit, ctx, session_id))
 
 
 def list_page(
@@ -78,23 +96,43 @@ def list_page(
     )
 
 
-def submit_step(unit: Unit, ctx: Context, session_id: str, step: application.Step) -> ApplicationSession:
-    """Raises NotFound, InvalidFields, ApplicationStepOutOfOrder, ApplicationAlreadyComplete, ApplicationClosed."""
+Submitted = ApplicationSession | Awaits | Asked
+"""The session; or what it waits for, before anything was written; or what its carrier is to be asked for."""
+
+
+def submit_step(
+    unit: Unit, ctx: Context, binder: Binder, attempt: Attempt, session_id: str, step: application.Step
+) -> Submitted:
+    """Raises NotFound, InvalidFields, ApplicationStepOutOfOrder, ApplicationAlreadyComplete, ApplicationClosed,
+    QuoteAlreadyIssued, ConcurrentUpdate."""
     contractor_id = get(unit, ctx, session_id).contractor
     unit.contractors.lock([contractor_id])
     session = get(unit, ctx, session_id)  # again: what was read before the lock may have changed
     application.require_open(session, ctx.now)  # a deleted contractor's session says that it is closed
+    if session.quote:
+        quoting.require_unissued(quotes.get(unit, ctx, session.quote))
     before = contractors.get_live(unit, ctx, contractor_id)
     session, after = application.submit(session, before, step, ctx.now)
-    unit.sessions.update(session)
     if after != before:
         unit.contractors.update(after)
-    return session
+    return _submitted(unit, ctx, binder, attempt, session)
 
 
-def review(unit: Unit, ctx: Context, session_id: str, decision: ReviewDecision, note: str) -> ApplicationSession:
-    """Raises NotFound, ApplicationNotInReview."""
-    return _change(unit, ctx, session_id, lambda session: application.review(session, decision, note, ctx.now))
+def review(
+    unit: Unit, ctx: Context, binder: Binder, attempt: Attempt, session_id: str, decision: ReviewDecision, note: str
+) -> Submitted:
+    """Raises NotFound, ApplicationNotInReview, QuoteAlreadyIssued, ConcurrentUpdate."""
+    session = application.review(_locked(unit, ctx, session_id), decision, note, ctx.now)
+    return _submitted(unit, ctx, binder, attempt, session)
+
+
+def _submitted(unit: Unit, ctx: Context, binder: Binder, attempt: Attempt, session: ApplicationSession) -> Submitted:
+    """Keeps the session. Where it completes the application for a quote, the policy is issued."""
+    complete = session.status is ApplicationSessionStatus.APPLICATION_COMPLETE
+    left = issuing.issue(unit, ctx, binder, attempt, session) if session.quote and complete else None
+    if not isinstance(left, Awaits):
+        unit.sessions.update(session)
+    return left or session
 
 
 def cancel(unit: Unit, ctx: Context, session_id: str) -> ApplicationSession:
@@ -110,7 +148,12 @@ def expire(unit: Unit, ctx: Context, session_id: str) -> ApplicationSession:
 def _change(
     unit: Unit, ctx: Context, session_id: str, change: Callable[[ApplicationSession], ApplicationSession]
 ) -> ApplicationSession:
-    unit.contractors.lock([get(unit, ctx, session_id).contractor])
-    session = change(get(unit, ctx, session_id))
+    session = change(_locked(unit, ctx, session_id))
     unit.sessions.update(session)
     return session
+
+
+def _locked(unit: Unit, ctx: Context, session_id: str) -> ApplicationSession:
+    """The session, whose contractor no other unit can change until this one ends. Raises NotFound."""
+    unit.contractors.lock([get(unit, ctx, session_id).contractor])
+    return get(unit, ctx, session_id)

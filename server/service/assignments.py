@@ -3,18 +3,18 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
+from server.domain.carrier import PendingBinding
 from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, given_up
-from server.domain.enums import BindingOutcome, CoverageType
-from server.domain.errors import ConcurrentUpdate, DomainError, NotFound
-from server.domain.ports import Carrier, DecisionRecord, PendingBinding, StoredRequest, Unit
-from server.domain.records import Assignment, Binding, Policy
-from server.service.binding import new_policy, settled
+from server.domain.enums import BindingOutcome, CoverageType, PolicyStatus
+from server.domain.errors import DomainError, NotFound
+from server.domain.ports import StoredRequest, Unit
+from server.domain.records import Approval, ApprovalSeen, Assignment, Binding, DecisionRecord, Evidence, Policy
+from server.service.binding import Asked, Binder
 from server.service.context import Context, new_id
 from server.service.facts import FactsOf
 from server.service.once import Awaits, Reply, RequestKey, replay, to_store
-from server.service.paging import paged
+from server.service.paging import NUMBER, paged
 from server.service.writer import LOCKED, Locked
 
 CREATED = "assignment.created"
@@ -31,14 +31,6 @@ class Creation:
     gave_up: bool = False  # and that is still being bound
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A creation's result when a remote carrier is to be asked for the policy, between this unit and the next."""
-
-    policy: Policy
-    pending: PendingBinding
-
-
 Result = Reply | DomainError | Locked | Awaits | Asked
 
 
@@ -46,8 +38,7 @@ Result = Reply | DomainError | Locked | Awaits | Asked
 class CreateAssignments:
     """The unit that creates assignments, as a `writer.SetWork` over Creations."""
 
-    carrier: Carrier | None  # None: a remote one, which is asked between two units
-    lease: timedelta  # how long a remote carrier may be asked before another worker takes over
+    binder: Binder
     render: Callable[[Assignment], bytes]
 
     def __call__(self, unit: Unit, creations: Sequence[Creation]) -> list[Result]:
@@ -89,13 +80,12 @@ class _Batch:
         key = creation.key
         try:
             if key is not None and key.request_id in self._seen:
-                return _once_more(replay(self._seen[key.request_id], key), creation)
+                return replay(self._seen[key.request_id], key, gave_up=creation.gave_up)
             result = self._decide(creation)
         except DomainError as error:
             return error
         if key is not None and not isinstance(result, Awaits):
-            kept = Awaits(result.policy.id) if isinstance(result, Asked) else result
-            self._seen[key.request_id] = to_store(key, kept, creation.ctx.now)
+            self._seen[key.request_id] = to_store(key, result, creation.ctx.now)
             self._requests.append(self._seen[key.request_id])
         return result
 
@@ -115,30 +105,18 @@ class _Batch:
         return self._bind(creation, facts, decision, decision.bind)
 
     def _bind(self, creation: Creation, facts: Facts, decision: Decision, wanted: NewPolicy) -> Reply | Asked:
-        ctx, request, carrier = creation.ctx, creation.request, self._terms.carrier
-        number = self._facts.next_number(request.contractor)
-        policy = new_policy(ctx, request.contractor, wanted, number, remote=carrier is None)
+        ctx, request, binder = creation.ctx, creation.request, self._terms.binder
+        policy = binder.bind(ctx, request.contractor, wanted, self._facts.next_number(request.contractor))
         binding = decision.bound(policy.id)
-        if carrier is not None:
-            policy = settled(policy, carrier.issue(policy))
-            if policy.fail_reason is not None:
-                binding = failed(binding, request.coverage_types, policy.fail_reason)
+        if policy.fail_reason is not None:
+            binding = failed(binding, request.coverage_types, policy.fail_reason)
         self._policies.append(policy)
         self._facts.add(policy)
-        if carrier is not None:
+        if policy.status is not PolicyStatus.PENDING:
             return self._made(creation, facts, binding)
         assignment = self._assign(creation, facts, replace(binding, outcome=BindingOutcome.BINDING_PENDING))
-        self._pending.append(
-            PendingBinding(
-                platform=ctx.platform,
-                contractor=policy.contractor,
-                policy=policy.id,
-                assignment=assignment.id,
-                request_id=creation.key.request_id if creation.key else "",
-                token=new_id("token"),
-                lease_expire_time=ctx.now + self._terms.lease,
-            )
-        )
+        request_id = creation.key.request_id if creation.key else ""
+        self._pending.append(binder.pending(ctx, policy, assignment=assignment.id, request_id=request_id))
         return Asked(policy, self._pending[-1])
 
     def _made(self, creation: Creation, facts: Facts, binding: Binding) -> Reply:
@@ -169,13 +147,6 @@ class _Batch:
             self._unit.requests.insert(self._requests)
 
 
-def _once_more(result: Reply | Awaits, creation: Creation) -> Reply | Awaits:
-    """A repeat waits for the first; one that has waited long enough is told to come again."""
-    if isinstance(result, Awaits) and creation.gave_up:
-        raise ConcurrentUpdate
-    return result
-
-
 def preview(unit: Unit, ctx: Context, request: AssignmentRequest) -> Assignment:
     """What would happen, with no id of what does not exist (spec 4, validate_only). Raises NotFound."""
     facts = FactsOf(unit, ctx.platform, [request]).about(ctx, request)
@@ -202,6 +173,21 @@ def list_page(
     )
 
 
+def list_decisions(
+    unit: Unit, ctx: Context, assignment_id: str, size: int, token: str
+) -> tuple[list[DecisionRecord], str]:
+    """Every decision about an assignment, the last one first. Raises NotFound."""
+    assignment = get(unit, ctx, assignment_id)
+    return paged(
+        lambda page: unit.assignments.decisions(assignment, page),
+        lambda decision: str(decision.number),
+        size=size,
+        token=token,
+        bound_to=("binding_decisions", ctx.platform, assignment_id),
+        key_form=NUMBER,
+    )
+
+
 def assignment_of(
     ctx: Context, request: AssignmentRequest, facts: Facts, binding: Binding, assignment_id: str
 ) -> Assignment:
@@ -220,7 +206,7 @@ def assignment_of(
     )
 
 
-def evidence(facts: Facts, binding: Binding) -> dict[str, object]:
+def evidence(facts: Facts, binding: Binding) -> Evidence:
     """What the decision rested on, as it is kept beside it (spec 6)."""
     approval = facts.category.approval(CoverageType.WORKERS_COMP, facts.work_state)
     return {
@@ -228,6 +214,15 @@ def evidence(facts: Facts, binding: Binding) -> dict[str, object]:
         "residence_state": facts.contractor.address.region,
         "application_session": binding.application_session,
         "policies": [policy.id for policy in facts.policies],
-        "approval": approval and {"state": approval.state, "net_rate": approval.net_rate},
+        "approval": _seen(approval) if approval else None,
         "withholding": facts.withholding,
+    }
+
+
+def _seen(approval: Approval) -> ApprovalSeen:
+    return {
+        "coverage_type": int(approval.coverage_type),
+        "state": approval.state,
+        "net_rate": approval.net_rate,
+        "approve_time": approval.approve_time.isoformat(),
     }

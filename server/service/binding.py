@@ -1,16 +1,54 @@
-"""Policies as they are made: from what a decision wants, through what the carrier answers."""
+"""Policies as they are made: from what a decision wants, through what the carrier answers.
 
-from dataclasses import replace
+A carrier that issues inside the unit settles the policy there and then. A remote one is asked between two units: the
+first one stores the policy as PENDING with a `PendingBinding`, and leaves `Asked`.
+"""
 
-from server.domain.carrier import Answer, Bound, Declined
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from server.domain.carrier import Answer, Bound, Declined, PendingBinding
 from server.domain.decision import NewPolicy
-from server.domain.enums import BindingReason, PolicyOrigin, PolicyStatus
+from server.domain.enums import BindingReason, PolicyStatus
+from server.domain.ports import Carrier
 from server.domain.records import Policy
 from server.service.context import Context, new_id
 
 
-def new_policy(ctx: Context, contractor: str, wanted: NewPolicy, number: int, *, remote: bool) -> Policy:
-    """The policy to ask the carrier for."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call's result when a remote carrier is to be asked for the policy, between this unit and the next."""
+
+    policy: Policy
+    pending: PendingBinding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Binder:
+    """How policies are bound."""
+
+    carrier: Carrier | None  # None: a remote one, which is asked between two units
+    lease: timedelta  # how long a remote carrier may be asked before another worker takes over
+
+    def bind(self, ctx: Context, contractor: str, wanted: NewPolicy, number: int) -> Policy:
+        """The new policy: settled, or PENDING where a remote carrier is to be asked for it."""
+        policy = _new_policy(ctx, contractor, wanted, number, remote=self.carrier is None)
+        return policy if self.carrier is None else settled(policy, self.carrier.issue(policy))
+
+    def pending(self, ctx: Context, policy: Policy, *, assignment: str = "", request_id: str) -> PendingBinding:
+        """What is settled with a PENDING policy: an assignment, or else the policy's quote."""
+        return PendingBinding(
+            platform=ctx.platform,
+            contractor=policy.contractor,
+            policy=policy.id,
+            assignment=assignment,
+            request_id=request_id,
+            token=new_id("token"),
+            lease_expire_time=ctx.now + self.lease,
+        )
+
+
+def _new_policy(ctx: Context, contractor: str, wanted: NewPolicy, number: int, *, remote: bool) -> Policy:
     return Policy(
         id=new_id("pl"),
         platform=ctx.platform,
@@ -23,10 +61,11 @@ def new_policy(ctx: Context, contractor: str, wanted: NewPolicy, number: int, *,
         effective_time=wanted.term.start,
         expire_time=wanted.term.end,
         status=PolicyStatus.PENDING,
-        origin=PolicyOrigin.GENERAL_OPT_IN,
+        origin=wanted.origin,
         net_rate=wanted.net_rate,
         create_time=ctx.now,
         application_session=wanted.application_session,
+        quote=wanted.quote,
         remote=remote,
     )
 

@@ -1,18 +1,20 @@
 """How a call reaches its use case: as a read, as a change, or as one of a set."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
 from server.domain.decision import AssignmentRequest
 from server.domain.ports import Clock, Storage, Unit
-from server.service.assignments import Asked, CreateAssignments, Creation
+from server.service.assignments import CreateAssignments, Creation
+from server.service.binding import Asked, Binder
 from server.service.context import Context
-from server.service.once import Awaits, Reply, RequestKey, once
+from server.service.issuing import Attempt
+from server.service.once import Reply, RequestKey, Result, once
 from server.service.remote import RemoteBindings
 from server.service.waiting import Settlements
-from server.service.writer import Writer
+from server.service.writer import Writer, each
 
 T = TypeVar("T")
 
@@ -47,6 +49,10 @@ class Calls:
         self._clock = clock
         self.terms = terms
 
+    @property
+    def binder(self) -> Binder:
+        return self._create_assignments.binder
+
     def context(self, deadline: float | None) -> Context:
         return Context(
             deadline=deadline,
@@ -59,20 +65,53 @@ class Calls:
     async def read(self, work: Callable[[Unit], T]) -> T:
         return await self._storage.read(work)
 
-    async def change(self, ctx: Context, key: RequestKey | None, work: Callable[[Unit], bytes]) -> Reply:
-        return await self._writer.run(lambda unit: once(unit, key, ctx.now, lambda: work(unit)), deadline=ctx.deadline)
+    async def change(self, ctx: Context, key: RequestKey | None, work: Callable[[Unit], Reply]) -> Reply:
+        result = await self._writer.run(
+            lambda unit: once(unit, key, ctx.now, lambda: work(unit)), deadline=ctx.deadline
+        )
+        assert isinstance(result, Reply), "what may await a carrier has another digest"  # noqa: S101
+        return result
+
+    async def change_or_wait(
+        self, ctx: Context, key: RequestKey | None, work: Callable[[Unit, Attempt], Result]
+    ) -> Reply:
+        """A change that may have to wait for a policy that is being bound, or to ask a remote carrier for one."""
+
+        def run(attempt: Attempt) -> Awaitable[Result]:
+            return self._writer.run_in_set(
+                each,
+                lambda unit: once(unit, key, ctx.now, lambda: work(unit, attempt), gave_up=attempt.gave_up),
+                deadline=ctx.deadline,
+                when_left=self._when_left,
+            )
+
+        return await self._until_settled(ctx, key, run)
 
     async def create_assignment(self, ctx: Context, key: RequestKey | None, request: AssignmentRequest) -> Reply:
-        creation = Creation(ctx=ctx, request=request, key=key)
-        when_left = self._remote.go_on if self._remote else None
-        while True:
-            result: Reply | Awaits | Asked = await self._writer.run_in_set(
-                self._create_assignments, creation, deadline=ctx.deadline, when_left=when_left
+        def run(attempt: Attempt) -> Awaitable[Result]:
+            return self._writer.run_in_set(
+                self._create_assignments,
+                Creation(ctx=ctx, request=request, key=key, awaited=attempt.awaited, gave_up=attempt.gave_up),
+                deadline=ctx.deadline,
+                when_left=self._when_left,
             )
-            if isinstance(result, Reply):
-                return result
+
+        return await self._until_settled(ctx, key, run)
+
+    async def _until_settled(
+        self, ctx: Context, key: RequestKey | None, run: Callable[[Attempt], Awaitable[Result]]
+    ) -> Reply:
+        """Runs the call, and again after each policy that it had to wait for."""
+        attempt = Attempt(request_id=key.request_id if key else "")
+        result = await run(attempt)
+        while not isinstance(result, Reply):
             if isinstance(result, Asked):
                 assert self._remote is not None, "only a remote carrier is asked outside the unit"  # noqa: S101
                 return await self._remote.carry_out(result)
             settled = await self._settlements.wait(ctx.platform, result.policy)
-            creation = replace(creation, awaited=result.policy, gave_up=not settled)
+            result = await run(replace(attempt, awaited=result.policy, gave_up=not settled))
+        return result
+
+    @property
+    def _when_left(self) -> Callable[[object], None] | None:
+        return self._remote.go_on if self._remote else None

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.domain.errors import RequestIdReused
+from server.domain.errors import ConcurrentUpdate, RequestIdReused
 from server.domain.ports import StoredRequest, Unit
+from server.service.binding import Asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,18 +34,25 @@ class Reply:
     outcome: str = ""  # of a binding, for the log
 
 
-def once(unit: Unit, key: RequestKey | None, now: datetime, work: Callable[[], bytes]) -> Reply:
-    """Does the work and keeps its response, or gives the response that was kept. Raises RequestIdReused."""
+Result = Reply | Awaits | Asked
+
+
+def once(
+    unit: Unit, key: RequestKey | None, now: datetime, work: Callable[[], Result], *, gave_up: bool = False
+) -> Result:
+    """Does the work and keeps its response, or gives the response that was kept.
+
+    Work that awaits a policy has done nothing: it is called again. Raises RequestIdReused, and as `replay`.
+    """
     if key is None:
-        return Reply(work())
+        return work()
     stored = unit.requests.find(key.platform, [key.request_id]).get(key.request_id)
     if stored is not None:
-        result = replay(stored, key)
-        assert isinstance(result, Reply), "only assignments await a carrier, and theirs is another digest"  # noqa: S101
-        return result
-    reply = Reply(work())
-    unit.requests.insert([to_store(key, reply, now)])
-    return reply
+        return replay(stored, key, gave_up=gave_up)
+    result = work()
+    if not isinstance(result, Awaits):
+        unit.requests.insert([to_store(key, result, now)])
+    return result
 
 
 def kept(unit: Unit, key: RequestKey) -> Reply | None:
@@ -53,19 +61,25 @@ def kept(unit: Unit, key: RequestKey) -> Reply | None:
     return Reply(stored.response, replayed=True) if stored and stored.digest == key.digest and stored.response else None
 
 
-def replay(stored: StoredRequest, key: RequestKey) -> Reply | Awaits:
-    """Raises RequestIdReused."""
+def replay(stored: StoredRequest, key: RequestKey, *, gave_up: bool = False) -> Reply | Awaits:
+    """A repeat waits for the first one; `gave_up`: it has waited long enough.
+
+    Raises RequestIdReused, and ConcurrentUpdate to tell one that gave up to come again.
+    """
     if stored.digest != key.digest:
         raise RequestIdReused(request_id=key.request_id)
+    if stored.awaits and gave_up:
+        raise ConcurrentUpdate
     return Awaits(stored.awaits) if stored.awaits else Reply(stored.response, replayed=True)
 
 
-def to_store(key: RequestKey, result: Reply | Awaits, now: datetime) -> StoredRequest:
+def to_store(key: RequestKey, result: Reply | Asked, now: datetime) -> StoredRequest:
+    """One whose carrier is being asked awaits the policy."""
     return StoredRequest(
         platform=key.platform,
         request_id=key.request_id,
         digest=key.digest,
-        response=b"" if isinstance(result, Awaits) else result.body,
-        awaits=result.policy if isinstance(result, Awaits) else "",
+        response=result.body if isinstance(result, Reply) else b"",
+        awaits=result.policy.id if isinstance(result, Asked) else "",
         create_time=now,
     )

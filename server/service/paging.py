@@ -15,7 +15,8 @@ T = TypeVar("T")
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 200
 DIGEST_BYTES = 9
-KEY = re.compile(r"[a-z]{2,3}_[0-9A-Z]{26}")
+ID = re.compile(r"[a-z]{2,3}_[0-9A-Z]{26}")
+NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def paged(
@@ -25,6 +26,7 @@ def paged(
     size: int,
     token: str,
     bound_to: Sequence[object],
+    key_form: re.Pattern[str] = ID,
 ) -> tuple[list[T], str]:
     """A page and the token of the next, empty when this is the last.
 
@@ -32,13 +34,13 @@ def paged(
     """
     size = min(size or DEFAULT_SIZE, LARGEST_SIZE)
     digest = hashlib.sha256(repr(bound_to).encode()).digest()[:DIGEST_BYTES]
-    items = list(fetch(Page(size + 1, _last_key(token, digest))))
+    items = list(fetch(Page(size + 1, _last_key(token, digest, key_form))))
     if len(items) <= size:
         return items, ""
     return items[:size], base64.urlsafe_b64encode(digest + key(items[size - 1]).encode()).decode()
 
 
-def _last_key(token: str, digest: bytes) -> str:
+def _last_key(token: str, digest: bytes, form: re.Pattern[str]) -> str:
     if not token:
         return ""
     try:
@@ -46,6 +48,6 @@ def _last_key(token: str, digest: bytes) -> str:
         last = content[DIGEST_BYTES:].decode("ascii")
     except (ValueError, binascii.Error):
         raise InvalidPageToken from None
-    if content[:DIGEST_BYTES] != digest or not KEY.fullmatch(last):
+    if content[:DIGEST_BYTES] != digest or not form.fullmatch(last):
         raise InvalidPageToken
     return last

@@ -1,21 +1,21 @@
 """Remote carriers: asked between two units, never inside a transaction (architecture, "Carriers")."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
-from server.domain.carrier import Answer, CarrierUnavailable
+from server.domain.carrier import Answer, CarrierOrder, CarrierUnavailable, PendingBinding
 from server.domain.enums import CarrierOrderKind
 from server.domain.errors import Retryable
-from server.domain.ports import CarrierOrder, Clock, PendingBinding, RemoteCarrier, Storage
-from server.domain.records import Assignment, Policy
-from server.service.assignments import Asked
+from server.domain.ports import Clock, RemoteCarrier, Storage
+from server.domain.records import Policy
+from server.service.binding import Asked
 from server.service.once import Reply
-from server.service.settling import settle, take_over
+from server.service.settling import Renders, answer_of, settle, take_over
 from server.service.tasks import Tasks
 from server.service.waiting import Settlements
 from server.service.writer import Writer
@@ -35,7 +35,7 @@ class RemoteBindings:
     storage: Storage
     writer: Writer
     carrier: RemoteCarrier
-    render: Callable[[Assignment], bytes]
+    renders: Renders
     clock: Clock
     lease: timedelta
     settlements: Settlements
@@ -80,17 +80,14 @@ class RemoteBindings:
         if reply is not None:
             return reply
         await self.settlements.wait(policy.platform, policy.id)
-        ids = [pending.assignment]
-        found = await self.storage.read(lambda unit: unit.assignments.find(pending.platform, ids))
-        assignment = found[pending.assignment]
-        return Reply(self.render(assignment), outcome=assignment.binding.outcome.name)
+        return await self.storage.read(lambda unit: answer_of(unit, pending, self.clock(), self.renders))
 
     async def _settle(self, pending: PendingBinding, answer: Answer) -> Reply | None:
         """As long as the lease lasts: then the answer is for another worker to get."""
         while True:
             try:
                 return await self.writer.run_ahead(
-                    lambda unit: settle(unit, pending, answer, self.clock(), self.render)
+                    lambda unit: settle(unit, pending, answer, self.clock(), self.renders)
                 )
             except Retryable:
                 if self.clock() >= pending.lease_expire_time:

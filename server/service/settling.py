@@ -1,14 +1,15 @@
-"""The second unit of a remote binding: settles the policy and its assignment with what the carrier answered."""
+"""The second unit of a remote binding: settles the policy, and its assignment or quote, with the carrier's answer."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from server.domain.carrier import Answer, Bound, NotAsked, NotKnown
+from server.domain.carrier import Answer, Bound, CarrierOrder, NotAsked, NotKnown, PendingBinding
 from server.domain.decision import failed
 from server.domain.enums import BindingOutcome, CarrierOrderKind
-from server.domain.ports import CarrierOrder, DecisionRecord, PendingBinding, Unit
-from server.domain.records import Assignment, Policy
+from server.domain.ports import Unit
+from server.domain.records import ApplicationSession, Assignment, Evidence, Policy
+from server.service import issuing
 from server.service.binding import settled
 from server.service.context import new_id
 from server.service.once import Reply
@@ -17,10 +18,16 @@ ANSWERED = "carrier.answered"
 MOST_TAKEN_OVER = 20
 
 
-def settle(
-    unit: Unit, pending: PendingBinding, answer: Answer, now: datetime, render: Callable[[Assignment], bytes]
-) -> Reply | None:
-    """The answer to who created the assignment; None when another worker has taken over."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Renders:
+    """The responses of calls that a remote carrier is asked for, as they are stored and sent."""
+
+    created: Callable[[Assignment], bytes]
+    completed: Callable[[ApplicationSession, datetime], bytes]
+
+
+def settle(unit: Unit, pending: PendingBinding, answer: Answer, now: datetime, renders: Renders) -> Reply | None:
+    """The answer to who created the assignment or completed the application; None when another worker took over."""
     unit.contractors.lock([pending.contractor])
     held = unit.pending.find([pending.policy]).get(pending.policy)
     if held is None or held.token != pending.token:
@@ -31,11 +38,28 @@ def settle(
     policy = settled(policy, NotAsked() if deleted else answer)
     unit.policies.update([policy])
     if isinstance(answer, NotKnown) or (deleted and isinstance(answer, Bound)):
-        # The caller is told BINDING_FAILED: what may be bound there is voided, so that this stays true.
+        # The caller is told that nothing is bound: what may be bound there is voided, so that this stays true.
         unit.orders.insert([order(policy, CarrierOrderKind.VOID, now)])
-    reply = _decide_again(unit, pending, policy, answer, now, render)
+    if pending.assignment:
+        _decide_again(unit, pending, policy, answer, now)
+    else:
+        quote = unit.quotes.find(pending.platform, [policy.quote])[policy.quote]
+        issuing.settle(unit, quote, policy, policy.application_session, now)
+    reply = answer_of(unit, pending, now, renders)
+    if pending.request_id:
+        unit.requests.settle(pending.platform, pending.request_id, reply.body)
     unit.pending.delete(pending)
     return reply
+
+
+def answer_of(unit: Unit, pending: PendingBinding, now: datetime, renders: Renders) -> Reply:
+    """What the caller is told once the policy is settled."""
+    if pending.assignment:
+        assignment = unit.assignments.find(pending.platform, [pending.assignment])[pending.assignment]
+        return Reply(renders.created(assignment), outcome=assignment.binding.outcome.name)
+    policy = unit.policies.find(pending.platform, [pending.policy])[pending.policy]
+    session = unit.sessions.find(pending.platform, [policy.application_session])[policy.application_session]
+    return Reply(renders.completed(session, now))
 
 
 def take_over(unit: Unit, now: datetime, lease: timedelta) -> list[tuple[Policy, PendingBinding]]:
@@ -59,28 +83,15 @@ def order(policy: Policy, kind: CarrierOrderKind, now: datetime) -> CarrierOrder
     )
 
 
-def _decide_again(
-    unit: Unit,
-    pending: PendingBinding,
-    policy: Policy,
-    answer: Answer,
-    now: datetime,
-    render: Callable[[Assignment], bytes],
-) -> Reply:
-    assignment = unit.assignments.find(pending.platform, [pending.assignment])[pending.assignment]
+def _decide_again(unit: Unit, pending: PendingBinding, policy: Policy, answer: Answer, now: datetime) -> None:
+    """A new decision, which rests on what the pending one did and on the carrier's answer."""
+    last = unit.assignments.last_decision(pending.contractor, pending.assignment)
+    assignment = last.assignment
     if policy.fail_reason is None:
         binding = replace(assignment.binding, outcome=BindingOutcome.COVERAGE_BOUND)
     else:
         binding = failed(assignment.binding, assignment.coverage_types, policy.fail_reason)
-    decision = DecisionRecord(
-        assignment=replace(assignment, binding=binding),
-        number=unit.assignments.last_decision(assignment) + 1,
-        decide_time=now,
-        trigger=ANSWERED,
-        facts={"policy": policy.id, "answer": type(answer).__name__},
-    )
+    facts: Evidence = {**last.facts, "policy": policy.id, "answer": type(answer).__name__}
+    decision = last.followed_by(binding, now, ANSWERED, facts)
     unit.assignments.decide_again(decision)
-    reply = Reply(render(decision.assignment), outcome=binding.outcome.name)
-    if pending.request_id:
-        unit.requests.settle(pending.platform, pending.request_id, reply.body)
-    return reply
+    issuing.catch_up(unit, decision, now)

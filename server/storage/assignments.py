@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, select, update
 
-from server.domain.enums import BindingOutcome
-from server.domain.ports import DecisionRecord, Page
-from server.domain.records import Assignment, Binding
+from server.domain.enums import AssignmentStatus, BindingOutcome
+from server.domain.ports import Page
+from server.domain.records import Assignment, Binding, DecisionRecord
+from server.domain.terms import Period
 from server.storage import rows
 from server.storage.rows import IDS
 from server.storage.tables import assignments, decisions
@@ -20,12 +21,14 @@ BINDING_COLUMNS = (
     decisions.c.net_rate,
     decisions.c.standard_workflow_coverage_types,
 )
-LAST_DECISION = and_(
-    decisions.c.contractor == assignments.c.contractor,
-    decisions.c.assignment == assignments.c.id,
-    decisions.c.number == assignments.c.decision,
-)
+ABOUT = and_(decisions.c.contractor == assignments.c.contractor, decisions.c.assignment == assignments.c.id)
+LAST_DECISION = and_(ABOUT, decisions.c.number == assignments.c.decision)
 WITH_BINDING = select(assignments, *BINDING_COLUMNS).join_from(assignments, decisions, LAST_DECISION)
+DECIDED = (decisions.c.number, decisions.c.decide_time, decisions.c.trigger, decisions.c.facts)
+LAST_DECISIONS = WITH_BINDING.add_columns(*DECIDED)
+EVERY_DECISION = select(
+    *(column for column in assignments.c if column.name != "outcome"), decisions.c.outcome, *BINDING_COLUMNS, *DECIDED
+).join_from(assignments, decisions, ABOUT)
 FIND = WITH_BINDING.where(assignments.c.platform == bindparam("platform"), assignments.c.id.in_(IDS))
 
 
@@ -57,15 +60,41 @@ class Assignments:
         rows.insert(self._connection, decisions, [_decision_row(entry) for entry in made])
 
     def decide_again(self, entry: DecisionRecord) -> None:
-        key = (assignments.c.contractor == entry.assignment.contractor, assignments.c.id == entry.assignment.id)
         shown = {"decision": entry.number, "outcome": entry.assignment.binding.outcome}
-        self._connection.execute(update(assignments).where(*key), shown)
+        self._connection.execute(
+            update(assignments).where(*_is(entry.assignment.contractor, entry.assignment.id)), shown
+        )
         self._connection.execute(decisions.insert(), _decision_row(entry))
 
-    def last_decision(self, assignment: Assignment) -> int:
-        key = (assignments.c.contractor == assignment.contractor, assignments.c.id == assignment.id)
-        number: int = self._connection.scalars(select(assignments.c.decision).where(*key)).one()
-        return number
+    def last_decision(self, contractor: str, assignment: str) -> DecisionRecord:
+        statement = LAST_DECISIONS.where(*_is(contractor, assignment))
+        return _decision(self._connection.execute(statement).mappings().one())
+
+    def decisions(self, assignment: Assignment, page: Page) -> list[DecisionRecord]:
+        return rows.keyset(
+            self._connection,
+            decisions,
+            page,
+            _is(assignment.contractor, assignment.id),
+            _decision,
+            key="number",
+            source=EVERY_DECISION,
+        )
+
+    def uncovered(self, platform: str, contractor: str, job: str, term: Period) -> list[DecisionRecord]:
+        statement = LAST_DECISIONS.where(
+            *rows.within(assignments, platform, contractor),
+            rows.unindexed(assignments.c.job) == job,
+            assignments.c.status == AssignmentStatus.ACTIVE,
+            assignments.c.effective_time >= term.start,
+            assignments.c.end_time <= term.end,
+            decisions.c.standard_workflow_coverage_types != (),
+        )
+        return [_decision(row) for row in self._connection.execute(statement.order_by(assignments.c.id)).mappings()]
+
+
+def _is(contractor: str, id_: str) -> tuple[ColumnElement[bool], ...]:
+    return assignments.c.contractor == contractor, assignments.c.id == id_
 
 
 def _assignment_row(entry: DecisionRecord) -> dict[str, Any]:
@@ -86,7 +115,14 @@ def _decision_row(entry: DecisionRecord) -> dict[str, Any]:
     }
 
 
-def _record(row: RowMapping) -> Assignment:
+def _decision(row: RowMapping) -> DecisionRecord:
+    """A decision, with the assignment and the binding that was decided then."""
+    values = dict(row)
+    decided = {column.name: values.pop(column.name) for column in DECIDED}
+    return DecisionRecord(assignment=_record(values), **decided)
+
+
+def _record(row: Mapping[Any, Any]) -> Assignment:
     values = dict(row)
     del values["decision"]
     names = ("outcome", *(column.name for column in BINDING_COLUMNS))

@@ -18,6 +18,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from server.domain.carrier import CarrierOrder, PendingBinding
 from server.domain.enums import PolicyStatus
 from server.domain.invariants.books import (
     AssignmentRow,
@@ -30,8 +31,8 @@ from server.domain.invariants.books import (
     RequestRow,
     SessionRow,
 )
-from server.domain.ports import CarrierOrder, PendingBinding
 from server.domain.records import Policy
+from server.storage.quotes import quote_of
 from server.storage.tables import (
     application_sessions,
     assignments,
@@ -41,6 +42,7 @@ from server.storage.tables import (
     emails,
     pending_bindings,
     policies,
+    quotes,
     requests,
 )
 
@@ -63,6 +65,7 @@ CONTRACTOR = _columns(contractors, ContractorRow._fields, emails.c.contractor).j
     contractors, emails, HELD, isouter=True
 )
 SESSION = _columns(application_sessions, SessionRow._fields)
+QUOTE = select(quotes)
 POLICY = _columns(policies, _names(Policy))
 ORDER = _columns(carrier_orders, _names(CarrierOrder))
 ITS_REQUEST = and_(
@@ -130,6 +133,9 @@ class Part:
         for row in self._rows(SESSION, application_sessions.c.contractor):
             session = SessionRow(*row)
             of(session.contractor).sessions[session.id] = session
+        for values in self._rows(QUOTE, quotes.c.contractor).mappings():
+            quote = quote_of(values)
+            of(quote.contractor).quotes[quote.id] = quote
         for values in self._rows(POLICY, policies.c.contractor).mappings():
             policy = Policy(**values)
             of(policy.contractor).policies[policy.id] = policy

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
-from server.domain.ports import CarrierOrder, PendingBinding
+from server.domain.carrier import CarrierOrder, PendingBinding
 from server.storage import rows
 from server.storage.rows import IDS
 from server.storage.tables import carrier_orders as orders

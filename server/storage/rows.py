@@ -72,10 +72,10 @@ def keyset(
     key: str = "id",
     source: Select[Any] | None = None,
 ) -> list[T]:
-    """A page of records, newest first: ids are ordered by time, so the id is the key."""
+    """A page of records, newest first: ids are ordered by time, so the id is the key, or a number that counts up."""
     statement = (select(table) if source is None else source).where(*conditions)
     if page.before:
-        statement = statement.where(table.c[key] < page.before)
+        statement = statement.where(table.c[key] < table.c[key].type.python_type(page.before))
     statement = statement.order_by(table.c[key].desc()).limit(page.size)
     return [record(row) for row in connection.execute(statement).mappings()]
 

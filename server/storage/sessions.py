@@ -36,8 +36,10 @@ class ApplicationSessions:
             found[row["contractor"]].append(_record(row))
         return found
 
-    def live(self, platform: str, contractor: str) -> list[ApplicationSession]:
+    def live(self, platform: str, contractor: str, *, quote: str = "") -> list[ApplicationSession]:
         statement = select(sessions).where(*rows.within(sessions, platform, contractor), sessions.c.status.in_(LIVE))
+        if quote:
+            statement = statement.where(sessions.c.quote == quote)
         return [_record(row) for row in self._connection.execute(statement).mappings()]
 
     def page(

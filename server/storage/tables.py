@@ -124,9 +124,34 @@ application_sessions = Table(
     Column("create_time", UtcDateTime, nullable=False),
     Column("expire_time", UtcDateTime, nullable=False),
     Column("complete_time", UtcDateTime),
+    # Whoever applied before there were quotes applied for workers' compensation, number 3.
+    Column("coverage_types", EnumTuple(enums.CoverageType), nullable=False, server_default=text("'3'")),
     PrimaryKeyConstraint("contractor", "id"),
     Index(None, "platform", "id"),
     Index(None, "platform", "status", "id"),
+)
+
+quotes = Table(
+    "quotes",
+    metadata,
+    Column("contractor", String, ForeignKey("contractors.id")),
+    Column("id", String),
+    Column("platform", String, nullable=False),
+    Column("job", String, ForeignKey("jobs.id"), nullable=False),
+    Column("coverage_types", EnumTuple(enums.CoverageType), nullable=False),
+    Column("effective_time", UtcDateTime, nullable=False),
+    Column("end_time", UtcDateTime, nullable=False),
+    Column("work_state", String, nullable=False),
+    Column("residence_state", String, nullable=False),
+    Column("category_code", String, nullable=False),
+    Column("rates", JSON, nullable=False),
+    Column("status", Enum(enums.QuoteStatus), nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("expire_time", UtcDateTime, nullable=False),
+    Column("policy", String, nullable=False),  # empty: not issued
+    PrimaryKeyConstraint("contractor", "id"),
+    Index(None, "platform", "id"),
+    Index(None, "platform", "job", "id"),
 )
 
 policies = Table(
@@ -219,11 +244,11 @@ requests = Table(
 pending_bindings = Table(
     "pending_bindings",
     metadata,
-    # A policy that a remote carrier is being asked for, and the assignment that waits to be settled with it.
+    # A policy that a remote carrier is being asked for, and the assignment or quote that is settled with it.
     Column("contractor", String),
     Column("policy", String),
     Column("platform", String, nullable=False),
-    Column("assignment", String, nullable=False),
+    Column("assignment", String, nullable=False),  # empty: the policy's quote
     Column("request_id", String, nullable=False),  # empty: the caller gave none
     Column("token", String, nullable=False),  # of the worker that asks: only it may settle
     Column("lease_expire_time", UtcDateTime, nullable=False),  # then another worker takes over

@@ -9,6 +9,7 @@ from server.storage.carriers import CarrierOrders, PendingBindings
 from server.storage.contractors import Contractors
 from server.storage.jobs import JobCategories, Jobs
 from server.storage.policies import Policies
+from server.storage.quotes import Quotes
 from server.storage.requests import Requests
 from server.storage.sessions import ApplicationSessions
 
@@ -22,6 +23,7 @@ class SqlUnit:
         self.jobs = Jobs(connection)
         self.categories = JobCategories(connection)
         self.sessions = ApplicationSessions(connection)
+        self.quotes = Quotes(connection)
         self.policies = Policies(connection)
         self.assignments = Assignments(connection)
         self.requests = Requests(connection)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -13,6 +14,7 @@ from optin.v1 import (
     contractor_service_pb2,
     job_service_pb2,
     policy_service_pb2,
+    quote_service_pb2,
 )
 
 FILES = (
@@ -21,6 +23,7 @@ FILES = (
     application_session_service_pb2,
     assignment_service_pb2,
     policy_service_pb2,
+    quote_service_pb2,
 )
 METHODS: dict[str, MethodDescriptor] = {
     f"{service.full_name}/{method.name}": method
@@ -28,6 +31,15 @@ METHODS: dict[str, MethodDescriptor] = {
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
+
+
+def _requires_nothing(message: Descriptor) -> bool:
+    behaviours = [field.GetOptions().Extensions[field_behavior_pb2.field_behavior] for field in message.fields]
+    return all(field_behavior_pb2.REQUIRED not in behaviour for behaviour in behaviours)
+
+
+LISTS = [name for name, method in METHODS.items() if "/List" in name and _requires_nothing(method.input_type)]
+"""Those that list the platform's: the decisions about one assignment are no such list."""
 
 Path = tuple[FieldDescriptor, ...]
 

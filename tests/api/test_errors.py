@@ -12,6 +12,7 @@ from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import contractor_service_pb2 as contractors_pb
 from optin.v1 import error_reason_pb2, job_service_pb2
 from optin.v1 import policy_service_pb2 as policies_pb
+from optin.v1 import quote_service_pb2 as quotes_pb
 from optin.v1 import resources_pb2 as pb
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -21,7 +22,7 @@ from server.domain.errors import StorageUnavailable
 from server.domain.ports import Conflict
 from server.domain.records import Policy
 from server.storage.sqlite import SqliteStorage
-from tests.api.methods import METHODS, encoded, filled, leaves, request_of
+from tests.api.methods import LISTS, METHODS, encoded, filled, leaves, request_of
 from tests.conftest import Serving
 from tests.support.client import WORKERS_COMP, Answer, Client, Refusal, refused
 
@@ -82,9 +83,8 @@ def assert_contract(refusal: Refusal) -> None:
 
 async def everything(client: Client) -> list[bytes]:
     """All that any list shows."""
-    lists = [method for method in METHODS if "/List" in method]
-    assert len(lists) == 6
-    return [(await client.raw(method, b"")).body for method in lists]
+    assert len(LISTS) == 7
+    return [(await client.raw(method, b"")).body for method in LISTS]
 
 
 # What does not parse
@@ -192,6 +192,14 @@ async def test_all_bad_fields_at_once_by_their_proto_paths(client: Client) -> No
             policies_pb.CancelPolicyRequest(reason="x" * 10_000, request_id="x" * 65),
             {"id", "reason", "request_id"},
         ),
+        (
+            "optin.v1.QuoteService/CreateQuote",
+            quotes_pb.CreateQuoteRequest(
+                quote=pb.Quote(coverage_types=[99], effective_time=NO_TIME, end_time=NO_TIME), request_id="x" * 65
+            ),
+            {"request_id"}
+            | {f"quote.{name}" for name in ("contractor", "job", "coverage_types", "effective_time", "end_time")},
+        ),
     ]
     before = await everything(client)
     for method, request, fields in cases:
@@ -203,7 +211,7 @@ async def test_all_bad_fields_at_once_by_their_proto_paths(client: Client) -> No
 
 async def test_an_empty_request_names_what_is_missing(client: Client) -> None:
     for method in METHODS:
-        if "/List" in method or "/CreateJobCategory" in method:
+        if method in LISTS or "/CreateJobCategory" in method:
             continue
         refusal = await refused(client.raw(method, b""))
         assert refusal.reason == "INVALID_FIELD", method
@@ -301,6 +309,11 @@ async def test_references_of_whatever_shape_refer_to_nothing(any_client: Client)
             ("contractor", client.assign(name, job.id, validate_only=True)),
             ("job", client.assign(jane.id, name)),
             ("contractor", client.session(name)),
+            ("quote", client.quote_session(name)),
+            ("contractor", client.quote(name, job.id)),
+            ("job", client.quote(jane.id, name)),
+            ("quote", client.quotes.UpdateQuote(quotes_pb.UpdateQuoteRequest(quote=pb.Quote(id=name, job=job.id)))),
+            ("assignment", client.decisions(name)),
             ("job_category", client.job(name)),
             (
                 "job",
@@ -340,7 +353,7 @@ async def test_references_of_whatever_shape_refer_to_nothing(any_client: Client)
 async def test_filters_of_whatever_shape_find_nothing_or_are_refused(any_client: Client) -> None:
     client = any_client
     await client.assign((await client.opted_in()).id, (await client.job()).id)
-    for method in [method for method in METHODS if "/List" in method]:
+    for method in LISTS:
         for name in ("contractor", "job", "category_code", "email", "work_state"):
             for value in ("x", "\0", "x" * 10_000, "%", "' OR 1=1 --"):
                 request: Any = request_of(method)

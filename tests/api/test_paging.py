@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 from google.protobuf.message_factory import GetMessageClass
+from optin.v1 import assignment_service_pb2 as assignments_pb
+from optin.v1 import resources_pb2 as pb
 
 from server.service.paging import DIGEST_BYTES
-from tests.api.methods import METHODS, request_of
-from tests.support.client import Client, Refusal, refused
+from tests.api.methods import LISTS, METHODS, request_of
+from tests.conftest import NOW
+from tests.support.client import WORKERS_COMP, Client, Refusal, refused
 
+TOMORROW = int(NOW.timestamp()) + 86_400
 CATEGORIES = "optin.v1.JobService/ListJobCategories"
-LISTS = [method for method in METHODS if "/List" in method]
 
 
 async def page(client: Client, method: str, **fields: Any) -> tuple[list[str], str]:
@@ -60,6 +63,10 @@ async def _assignment(client: Client) -> str:
     return (await client.assign((await client.contractor()).id, await _job(client))).assignment.id
 
 
+async def _quote(client: Client) -> str:
+    return (await client.quote((await client.contractor()).id, (await client.job()).id)).id
+
+
 async def _policy(client: Client) -> str:
     return (await client.assign((await client.opted_in()).id, (await client.job()).id)).assignment.policy
 
@@ -71,6 +78,7 @@ MAKERS: dict[str, Callable[[Client], Awaitable[str]]] = {
     "optin.v1.ApplicationSessionService/ListApplicationSessions": _session,
     "optin.v1.AssignmentService/ListAssignments": _assignment,
     "optin.v1.PolicyService/ListPolicies": _policy,
+    "optin.v1.QuoteService/ListQuotes": _quote,
 }
 
 
@@ -154,6 +162,7 @@ async def test_a_token_serves_its_method_and_filters_alone(any_client: Client) -
         await client.assign(jane.id, (await client.job(category)).id)
         await client.assign(jane.id, (await client.job()).id)
         await client.contractor()
+        await client.quote(jane.id, (await client.job()).id)
     filters: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         "optin.v1.ContractorService/ListContractors": [({}, {"email": "a@example.com"})],
         "optin.v1.JobService/ListJobs": [({}, {"category_code": category}), ({"category_code": category}, {})],
@@ -171,6 +180,11 @@ async def test_a_token_serves_its_method_and_filters_alone(any_client: Client) -
             ({"outcome": 2}, {"outcome": 1}),
         ],
         "optin.v1.PolicyService/ListPolicies": [({}, {"contractor": jane.id}), ({}, {"status": 4})],
+        "optin.v1.QuoteService/ListQuotes": [
+            ({}, {"contractor": jane.id}),
+            ({"contractor": jane.id}, {"job": jane.id}),
+            ({"status": 1}, {"status": 2}),
+        ],
     }
     tokens: dict[str, str] = {}
     for method, pairs in filters.items():
@@ -222,3 +236,34 @@ async def test_what_is_gone_leaves_no_hole(any_client: Client) -> None:
     await client.delete(made[3])
     await client.delete(made[1])
     assert await page(client, method, page_size=9, page_token=token) == ([made[2], made[0]], "")
+
+
+async def test_the_decisions_about_an_assignment_page_by_page(any_client: Client) -> None:
+    """Three, made by an assignment and two quotes: the key of a page is the decision's number."""
+    client, jane = any_client, await any_client.contractor()
+    category = (await client.category()).code
+    await client.approve(category, pb.COVERAGE_TYPE_GENERAL)
+    job, dates = await client.job(category), {"start": TOMORROW, "end": TOMORROW + 86_400}
+    made, other = [
+        (await client.assign(jane.id, job.id, pb.COVERAGE_TYPE_GENERAL, WORKERS_COMP, **dates)).assignment.id
+        for _ in range(2)
+    ]
+    for type_ in (WORKERS_COMP, pb.COVERAGE_TYPE_GENERAL):
+        await client.issue((await client.quote(jane.id, job.id, type_)).id)
+
+    async def numbers(assignment: str, **fields: Any) -> tuple[list[int], str]:
+        request = assignments_pb.ListBindingDecisionsRequest(assignment=assignment, **fields)
+        answer = await client.assignments.ListBindingDecisions(request)
+        return [decision.number for decision in answer.binding_decisions], answer.next_page_token
+
+    assert await numbers(made) == ([3, 2, 1], "")
+    first, token = await numbers(made, page_size=2)
+    assert (first, await numbers(made, page_token=token)) == ([3, 2], ([1], ""))
+    assert_bad_token(await refused(numbers(other, page_token=token)))
+    digest = base64.urlsafe_b64decode(token)[:DIGEST_BYTES]
+    for key in (b"", b"0", b"-1", b"x", b"1" * 30, made.encode()):
+        forged = base64.urlsafe_b64encode(digest + key).decode()
+        assert_bad_token(await refused(numbers(made, page_token=forged)))
+    assert (await refused(numbers(made, page_size=-1))).fields == {"page_size"}
+    assert (await refused(numbers(""))).fields == {"assignment"}
+    assert (await refused(numbers("an_none"))).told == {"resource_type": "assignment", "resource_name": "an_none"}

@@ -210,3 +210,23 @@ async def test_callers_that_go_away(servers: list[Client], seed: int) -> None:
     assert len(await servers[-1].policies_of(jane.id)) == 1
     assert Counter(answer.outcome for answer in answers) == {BOUND: 1, REUSED: 99}
     assert (await refused(servers[-1].assign(jane.id, "jb_1"))).reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_applications_and_assignments_at_once_issue_one_policy(servers: list[Client]) -> None:
+    """Sessions of two quotes, completed beside an opt-in's assignments: one policy would do, and one there is."""
+    client = servers[0]
+    jane, job = await client.opted_in(), await client.job()
+    quotes = [(await client.quote(jane.id, job.id)).id for _ in range(2)]
+    sessions = [(await client.quote_session(quotes[number % 2])).id for number in range(6)]
+    for session in sessions:
+        await client.fill_in(session)
+    calls: list[Coroutine[Any, Any, Any]] = [
+        caller.submit(session, final_review={}) for caller, session in zip(turns(servers, 6), sessions, strict=True)
+    ]
+    calls += [caller.assign(jane.id, job.id, start=None, end=None) for caller in turns(servers, 6)]
+    random.Random(6).shuffle(calls)
+    answers, refusals = await outcomes(calls)
+    assert (len(answers), refusals) == (8, ["QUOTE_ALREADY_ISSUED"] * 4)
+    (policy,) = await client.policies_of(jane.id)
+    assert {(await client.get_quote(quote)).policy for quote in quotes} == {policy.id}
+    assert {made.policy for made in await client.assignments_of(jane.id)} == {policy.id}

@@ -13,9 +13,10 @@ from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import contractor_service_pb2 as contractors_pb
 from optin.v1 import job_service_pb2 as jobs_pb
 from optin.v1 import policy_service_pb2 as policies_pb
+from optin.v1 import quote_service_pb2 as quotes_pb
 from optin.v1 import resources_pb2 as pb
 
-from tests.api.methods import METHODS, request_of
+from tests.api.methods import LISTS, METHODS, request_of
 from tests.conftest import NOW, Clock, Serving
 from tests.support.client import WORKERS_COMP, Answer, Client, refused
 
@@ -124,6 +125,19 @@ async def _cancel_policy(client: Client) -> Message:
     return policies_pb.CancelPolicyRequest(id=made.assignment.policy, reason="asked for")
 
 
+async def _create_quote(client: Client) -> Message:
+    wanted = pb.Quote(contractor=(await client.contractor()).id, job=(await client.job()).id)
+    wanted.coverage_types.append(WORKERS_COMP)
+    return quotes_pb.CreateQuoteRequest(quote=wanted)
+
+
+async def _update_quote(client: Client) -> Message:
+    category = (await client.category()).code
+    quote = await client.quote((await client.contractor()).id, (await client.job(category)).id)
+    other = await client.job(category)
+    return quotes_pb.UpdateQuoteRequest(quote=pb.Quote(id=quote.id, job=other.id))
+
+
 MAKERS: dict[str, Callable[[Client], Awaitable[Message]]] = {
     "CreateContractor": _create_contractor,
     "UpdateContractor": _update_contractor,
@@ -140,11 +154,13 @@ MAKERS: dict[str, Callable[[Client], Awaitable[Message]]] = {
     "ExpireApplicationSession": _expire,
     "CreateAssignment": _create_assignment,
     "CancelPolicy": _cancel_policy,
+    "CreateQuote": _create_quote,
+    "UpdateQuote": _update_quote,
 }
 
 
 async def everything(client: Client) -> list[bytes]:
-    return [(await client.raw(method, b"")).body for method in METHODS if "/List" in method]
+    return [(await client.raw(method, b"")).body for method in LISTS]
 
 
 def test_every_method_that_changes_something_takes_a_request_id() -> None:

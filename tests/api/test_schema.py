@@ -51,8 +51,15 @@ SERVICES = {
         "CancelApplicationSession",
         "ExpireApplicationSession",
     ],
-    "AssignmentService": ["CreateAssignment", "BatchCreateAssignments", "GetAssignment", "ListAssignments"],
+    "AssignmentService": [
+        "CreateAssignment",
+        "BatchCreateAssignments",
+        "GetAssignment",
+        "ListAssignments",
+        "ListBindingDecisions",
+    ],
     "PolicyService": ["GetPolicy", "ListPolicies", "CancelPolicy"],
+    "QuoteService": ["CreateQuote", "GetQuote", "ListQuotes", "UpdateQuote"],
 }
 
 FIELDS = {
@@ -67,11 +74,16 @@ FIELDS = {
     "ApplicationForm": "version questions documents",
     "Question": "id text type required states",
     "Document": "id title version text",
+    "Quote": "id contractor job coverage_types effective_time end_time work_state residence_state category_code rates "
+    "net_rate status expire_time policy create_time",
+    "CoverageRate": "coverage_type net_rate",
     "Policy": "id number contractor coverage_types work_state residence_state category_code effective_time "
     "expire_time status origin application_session quote net_rate carrier_policy_number create_time cancel_time "
     "cancel_reason",
     "Assignment": "contractor job coverage_types effective_time end_time id work_state category_code policy binding "
     "status create_time",
+    "BindingDecision": "number decide_time trigger outcome reasons application_session policies approval work_state "
+    "residence_state withholding withholding_source quote policy binding",
     "Binding": "outcome workflow policies application_session reasons message net_rate "
     "standard_workflow_coverage_types",
 }
@@ -81,6 +93,8 @@ ENUMS = {
     "ApplicationSessionStatus": "CREATED STARTED MANUAL_REVIEW APPLICATION_COMPLETE INELIGIBLE EXPIRED CANCELLED",
     "ApplicationStep": "VERIFY_INFO APPLICATION_QUESTIONS ESIGNATURE_DOCUMENT FINAL_REVIEW DONE",
     "UnderwritingReason": "UNDER_AGE RECENT_LOSSES HAS_EMPLOYEES DECLINED_IN_REVIEW",
+    "QuoteStatus": "OPEN ISSUED EXPIRED",
+    "WithholdingSource": "PLATFORM CONTRACTOR JOB",
     "PolicyStatus": "PENDING ACTIVE CANCELLED EXPIRED FAILED",
     "PolicyOrigin": "GENERAL_OPT_IN QUOTE",
     "BindingWorkflow": "GENERAL_OPT_IN STANDARD",

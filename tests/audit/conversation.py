@@ -16,7 +16,8 @@ from server.domain.decision import AssignmentRequest
 from server.domain.enums import CoverageType
 from server.domain.records import Policy
 from server.domain.terms import Period
-from server.service.assignments import Asked, CreateAssignments, Creation
+from server.service.assignments import CreateAssignments, Creation
+from server.service.binding import Asked, Binder
 from server.service.context import Context
 from server.service.once import RequestKey
 from tests.conftest import NOW
@@ -124,6 +125,29 @@ async def with_the_carrier_in_house(client: Client, names: Names) -> None:
     changed = pb.Contractor(id=ann.id, email=f"Ann.{ann.email}")
     await client.contractors.UpdateContractor(contractors_pb.UpdateContractorRequest(contractor=changed))
     names |= {"ann": ann.id}
+    await with_quotes(client, names)
+
+
+async def with_quotes(client: Client, names: Names) -> None:
+    """One that is issued and covers what waited, one that another policy serves, one that is applied for."""
+    category = await client.category()
+    await client.approve(category.code, GENERAL)
+    job = await client.job(category.code)
+    other = await client.job(category.code, "NY")
+    kim = await client.opted_in()
+    partly = (await client.assign(kim.id, job.id, WORKERS_COMP, GENERAL, start=None, end=None)).assignment
+    issued = await client.quote(kim.id, job.id, GENERAL)
+    applied = await client.issue(issued.id)
+    served = await client.quote(kim.id, other.id)
+    await client.apply((await client.session(kim.id, "NY")).id)
+    serving = (await client.assign(kim.id, other.id, start=None, end=None)).assignment
+    await client.issue(served.id)
+    tried = await client.quote(kim.id, other.id, GENERAL, WORKERS_COMP)
+    await client.fill_in((await client.quote_session(tried.id)).id)
+    policies = [policy.id for policy in await client.policies_of(kim.id)]
+    names |= {"kim": kim.id, "partly": partly.id, "partly-policy": partly.policy, "quote": issued.id}
+    names |= {"quote-policy": policies[1], "application": applied.id, "served": served.id, "tried": tried.id}
+    names |= {"serving": serving.policy}
 
 
 async def with_a_remote_carrier(client: Client, carrier: Carrier, names: Names) -> None:
@@ -134,6 +158,9 @@ async def with_a_remote_carrier(client: Client, carrier: Carrier, names: Names) 
         names |= {f"{name}-assignment": made.assignment.id}
     policies = await client.policies_of(ben.id)
     names |= {"ben": ben.id, "declined": policies[0].id, "unknown": policies[1].id, "remote": policies[2].id}
+    carrier.answer = Declined()
+    await client.issue(names["tried"])
+    names |= {"tried-policy": (await client.policies_of(names["kim"]))[-1].id}
     cal = await client.opted_in()
     carrier.answer = Bound("C-3")
     ended = (await client.assign(cal.id, names["job"])).assignment.policy
@@ -151,7 +178,7 @@ async def leave_one_pending(url: str, names: Names, now: datetime) -> None:
         period=Period(datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC)),
     )
     key = RequestKey(platform="pf_default", request_id="dot-1", digest=b"dot")
-    create = CreateAssignments(carrier=None, lease=LEASE, render=lambda _: b"a response")
+    create = CreateAssignments(binder=Binder(carrier=None, lease=LEASE), render=lambda _: b"a response")
     async with opened(url) as storage:
         (asked,) = await storage.write(lambda unit: create(unit, [Creation(ctx=ctx, request=request, key=key)]))
     assert isinstance(asked, Asked)

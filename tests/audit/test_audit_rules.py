@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from server.domain.invariants import assignments, contractors, keys, rule_name
+from server.domain.invariants import assignments, contractors, keys, quotes, rule_name
 from server.storage.tables import policies
 from tests.audit.conftest import Kept
 
@@ -50,6 +50,10 @@ def assignment(name: str, changes: str) -> str:
 
 def decision(name: str, changes: str) -> str:
     return f"UPDATE decisions SET {changes} WHERE assignment = '{{{name}}}'"
+
+
+def quote(name: str, changes: str) -> str:
+    return f"UPDATE quotes SET {changes} WHERE id = '{{{name}}}'"
 
 
 def session(changes: str) -> str:
@@ -202,10 +206,15 @@ CASES = [
             session("complete_time = NULL"),
             session(f"complete_time = {LATER}"),
             session("work_state = 'NY'"),
-            session("is_general_opt_in = false"),
             session("contractor = '{joe}'"),
             "DELETE FROM application_sessions WHERE id = '{session}'",
         )
+    ),
+    case(
+        "opt-in-policy-has-a-complete-opt-in",
+        "policy session",
+        session("is_general_opt_in = false"),
+        also="decision-rests-on-a-complete-opt-in application-has-its-quote",
     ),
     case(
         "opt-in-policy-has-a-complete-opt-in",
@@ -327,6 +336,7 @@ CASES = [
         "policies-named-cover-the-assignment",
         "withdrawn policy",
         policy("policy", "coverage_types = '1,3', origin = 2, residence_state = 'NY'"),
+        also="quote-policy-has-its-quote",
     ),
     case(
         "policies-named-were-issued",
@@ -344,6 +354,87 @@ CASES = [
         "decision-rests-on-a-complete-opt-in",
         "reused none",
         decision("reused", "application_session = ''"),
+    ),
+    case(
+        "decision-by-a-quote-has-its-policy",
+        "partly quote",
+        "UPDATE decisions SET policies = '{partly-policy}' WHERE assignment = '{partly}' AND number = 2",
+        also="policies-named-cover-the-assignment",
+    ),
+    case("decision-by-a-quote-has-its-policy", "partly quote", assignment("partly", "job = '{job}'")),
+    case(
+        "decision-by-a-quote-has-its-policy",
+        "partly nothing",
+        """UPDATE decisions SET facts = '{{"quote": "nothing"}}' WHERE assignment = '{partly}' AND number = 2""",
+    ),
+    case(
+        "policies-named-cover-the-assignment",
+        "partly partly-policy quote-policy",
+        "UPDATE decisions SET policies = '{partly-policy},{quote-policy}', standard_workflow_coverage_types = '' "
+        "WHERE assignment = '{partly}' AND number = 2",
+        assignment("partly", "coverage_types = '1,3,5'"),
+    ),
+    # Quotes.
+    case(
+        "application-has-its-quote",
+        "application none",
+        "UPDATE application_sessions SET quote = '' WHERE id = '{application}'",
+        also="quote-policy-has-a-complete-application",
+    ),
+    case(
+        "application-has-its-quote",
+        "session quote",
+        session("quote = '{quote}'"),
+    ),
+    case(
+        "complete-application-was-settled",
+        "application quote",
+        quote("quote", "status = 1, policy = ''"),
+        policy("quote-policy", "application_session = ''"),
+        also="quote-policy-has-its-quote quote-policy-has-a-complete-application decision-by-a-quote-has-its-policy",
+    ),
+    case("contractor-has-one-platform", "tried pf_x", quote("tried", "platform = 'pf_x'")),
+    case("issued-quote-has-its-policy", "served nothing", quote("served", "policy = 'nothing'")),
+    case("issued-quote-has-its-policy", "served none", quote("served", "policy = ''")),
+    case("issued-quote-has-its-policy", "tried serving", quote("tried", "policy = '{serving}'")),
+    case(
+        "issued-quote-has-its-policy",
+        "served serving",
+        policy("serving", "status = 5, fail_reason = 8"),
+        also="policies-named-were-issued",
+    ),
+    case(
+        "quote-policy-has-its-quote",
+        "quote-policy none",
+        policy("quote-policy", "quote = ''"),
+        also="quote-policy-has-a-complete-application",
+    ),
+    case(
+        "quote-policy-has-its-quote",
+        "tried-policy tried",
+        quote("tried", "status = 2, policy = '{tried-policy}'"),
+        also="issued-quote-has-its-policy",
+    ),
+    case("quote-policy-has-its-quote", "serving served", policy("serving", "quote = '{served}'")),
+    case(
+        "quote-policy-has-its-quote",
+        "quote-policy tried",
+        policy("quote-policy", "quote = '{tried}'"),
+        also="quote-policy-has-a-complete-application quote-policy-is-as-its-quote",
+    ),
+    case(
+        "quote-policy-has-a-complete-application",
+        "quote-policy application",
+        f"UPDATE application_sessions SET complete_time = {LATER} WHERE id = '{{application}}'",
+    ),
+    case("quote-policy-is-as-its-quote", "quote-policy quote", policy("quote-policy", "net_rate = 1")),
+    case("quote-policy-is-as-its-quote", "quote-policy quote", quote("quote", "work_state = 'NY'")),
+    case("quote-policy-is-as-its-quote", "quote-policy quote", policy("quote-policy", f"expire_time = {LATER}")),
+    case(
+        "quote-policy-was-needed",
+        "quote-policy partly-policy quote",
+        policy("partly-policy", "coverage_types = '1,3'"),
+        also="opt-in-policy-is-as-its-cause",
     ),
     # Requests and emails.
     case(
@@ -377,7 +468,7 @@ CASES = [
     case("rows-can-be-read", "joe", decision("rebound-assignment", "facts = '[]'")),
     case("rows-can-be-read", "ann", "UPDATE application_sessions SET status = 9 WHERE contractor = '{ann}'"),
 ]
-EVERY_RULE = [*contractors.RULES, *assignments.RULES, *keys.OF_REQUESTS, *keys.OF_EMAILS]
+EVERY_RULE = [*contractors.RULES, *quotes.RULES, *assignments.RULES, *keys.OF_REQUESTS, *keys.OF_EMAILS]
 
 
 def test_every_rule_has_a_case() -> None:

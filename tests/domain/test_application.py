@@ -22,6 +22,7 @@ from server.domain.application import (
 from server.domain.enums import (
     ApplicationSessionStatus,
     ApplicationStep,
+    CoverageType,
     QuestionType,
     ReviewDecision,
     UnderwritingReason,
@@ -55,7 +56,7 @@ GOOD: Mapping[str, bool | int | str] = {
     "other_workers_comp": False,
     "has_employees": False,
 }
-FORM = forms.form("2026-11")
+FORM = application.form_of(NEW_SESSION)
 DOCUMENTS = [document.id for document in FORM.documents]
 
 
@@ -251,7 +252,7 @@ def test_all_bad_answers_are_told_at_once() -> None:
 
 def test_text_answers_and_questions_that_need_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     note = forms.Question(id="note", text="", type=QuestionType.TEXT, required=False)
-    in_ny = forms.Question(id="in_ny", text="", type=QuestionType.BOOL, states=("NY",))
+    in_ny = forms.Question(id="in_ny", text="", type=QuestionType.BOOL, audience=forms.Audience(states=("NY",)))
     extended = replace(FORM, version="next", questions=(*FORM.questions, note, in_ny))
     monkeypatch.setitem(forms._forms(), "next", extended)
     session = replace(due(ApplicationStep.APPLICATION_QUESTIONS), form_version="next")
@@ -505,3 +506,51 @@ def test_a_session_that_is_closed_or_in_review_is_not_expired(
 def test_a_complete_session_is_not_expired() -> None:
     complete = (ApplicationAlreadyComplete, {"application_session": "ias_ca"})
     assert refused(lambda: application.expire(submitted(), NOW)) == complete
+
+
+# A quote that changed.
+
+
+FOR_A_QUOTE = replace(NEW_SESSION, is_general_opt_in=False, quote="qt_1")
+WORKERS_COMP, GENERAL = CoverageType.WORKERS_COMP, CoverageType.GENERAL
+
+
+def through_signatures(session: ApplicationSession) -> ApplicationSession:
+    documents = [
+        SignatureGiven(document=d.id, version=d.version, legal_name="Jane Doe")
+        for d in application.form_of(session).documents
+    ]
+    return take(VerifyInfo(), answering(), EsignatureDocument(signatures=documents), session=session)
+
+
+@pytest.mark.parametrize(
+    ("session", "types", "state", "expected"),
+    [
+        (through_signatures(FOR_A_QUOTE), (WORKERS_COMP,), "NJ", {"work_state": "NJ"}),  # the same form
+        (
+            through_signatures(FOR_A_QUOTE),
+            (GENERAL, WORKERS_COMP),
+            "CA",
+            {"coverage_types": (GENERAL, WORKERS_COMP), "step": ApplicationStep.APPLICATION_QUESTIONS},
+        ),
+        (
+            through_signatures(FOR_A_QUOTE),
+            (WORKERS_COMP,),
+            "NY",
+            {"work_state": "NY", "step": ApplicationStep.APPLICATION_QUESTIONS},
+        ),
+        (
+            replace(through_signatures(FOR_A_QUOTE), status=IN_REVIEW, reasons=(RECENT_LOSSES,)),
+            (WORKERS_COMP,),
+            "NY",
+            {"work_state": "NY", "step": ApplicationStep.APPLICATION_QUESTIONS, "status": STARTED, "reasons": ()},
+        ),
+        (FOR_A_QUOTE, (GENERAL,), "CA", {"coverage_types": (GENERAL,)}),  # nothing was answered yet
+    ],
+)
+def test_a_session_follows_its_quote(
+    session: ApplicationSession, types: tuple[CoverageType, ...], state: str, expected: dict[str, Any]
+) -> None:
+    after = application.applied_anew(session, types, state)
+    dropped: dict[str, Any] = {"answers": {}, "signatures": ()} if "step" in expected else {}
+    assert after == replace(session, **expected, **dropped)

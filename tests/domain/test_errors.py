@@ -14,9 +14,14 @@ EXAMPLES = [
     errors.InvalidPageToken(),
     errors.NotFound("job", "jb_ABC123"),
     errors.DuplicateEmail(contractor="cn_123"),
+    errors.MatchingPolicyExists(policy="pl_1"),
     errors.RequestIdReused(request_id="5c1f"),
     errors.PremiumWithholdingRequired(contractor="cn_123"),
     errors.WorkStateNotOffered(work_state="OH"),
+    errors.CoverageNotOffered(coverage_type="GENERAL", residence_state="HI"),
+    errors.JobCategoryNotApproved(category_code="jc_1", work_state="NY", coverage_types="GENERAL, CYBER"),
+    errors.QuoteNotOpen(quote="qt_1", status="EXPIRED"),
+    errors.QuoteAlreadyIssued(quote="qt_1", policy="pl_1"),
     errors.ApplicationStepOutOfOrder(step="FINAL_REVIEW", due="VERIFY_INFO"),
     errors.ApplicationAlreadyComplete(application_session="ias_1"),
     errors.ApplicationClosed(application_session="ias_1", status="EXPIRED"),
@@ -81,3 +86,8 @@ def test_invalid_fields_names_each_field_once_and_keeps_every_violation() -> Non
 @pytest.mark.parametrize("error", [error for error in EXAMPLES if isinstance(error, errors.Retryable)])
 def test_what_may_succeed_later_says_how_much_later(error: errors.Retryable) -> None:
     assert 0 < error.retry_seconds <= 1
+
+
+def test_invalid_fields_of_a_message_that_is_a_field_are_named_from_outside() -> None:
+    error = InvalidFields([Violation("end_time", "is late")]).within("quote")
+    assert error.violations == (Violation("quote.end_time", "is late"),)

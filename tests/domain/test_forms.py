@@ -6,14 +6,21 @@ from dataclasses import replace
 import pytest
 
 from server.domain import forms
-from server.domain.enums import ApplicationSessionStatus, QuestionType, UnderwritingReason
-from server.domain.forms import Document, Form, Question, Rule, form, newest
+from server.domain.enums import (
+    ApplicationSessionStatus,
+    BindingWorkflow,
+    CoverageType,
+    QuestionType,
+    UnderwritingReason,
+)
+from server.domain.forms import Audience, Document, Form, Question, Rule, form, newest
 from server.domain.states import STATE_FUND_ONLY, STATES, is_offered
 
 SIGNED = {
     "2026-11": {
         "fraud_notice": "c5da9478e54695e256e51667127aceaeecc2c028e4b8e92303a05c7d49a82e47",
         "premium_withholding": "03114353b13fce9a76aefc64706c9eb265767dbad55bb22b5b87b2b574576dc1",
+        "new_york_fraud_notice": "5ae93739c85786f56007a9344ee02dceff8caf036586199cd24eb83597c08f28",
         "esign_consent": "e293efe03cd0e352477d415f5a7043e3d0752f34527e49543057d70a72b2f258",
     },
 }
@@ -61,7 +68,7 @@ def test_texts_are_plain_and_short(each: Form) -> None:
 @every_form
 def test_questions_make_sense(each: Form) -> None:
     for question in each.questions:
-        assert STATES.issuperset(question.states)
+        assert STATES.issuperset(question.audience.states)
         if question.type is not QuestionType.INT:
             assert (question.minimum, question.maximum) == (None, None)
         if question.rule:
@@ -70,8 +77,10 @@ def test_questions_make_sense(each: Form) -> None:
             assert question.rule.reason is not UnderwritingReason.DECLINED_IN_REVIEW
 
 
-def test_the_questions_are_those_of_the_specification() -> None:
-    asked = {question.id: replace(question, text="") for question in form("2026-11").questions}
+@pytest.mark.parametrize("state", ["CA", "NY"])
+def test_the_questions_of_a_general_opt_in_are_those_of_the_specification(state: str) -> None:
+    questions = fitted(state, OPT_IN, CoverageType.WORKERS_COMP).questions
+    asked = {question.id: replace(question, text="", audience=Audience()) for question in questions}
     assert asked == {
         question.id: question
         for question in [
@@ -99,12 +108,52 @@ def test_the_questions_are_those_of_the_specification() -> None:
     }
 
 
-def test_a_question_may_be_asked_in_some_states_only() -> None:
-    everywhere = Question(id="everywhere", text="", type=QuestionType.BOOL)
-    in_ny = replace(everywhere, id="in_ny", states=("NY", "NJ"))
-    asked = Form(version="1", questions=(everywhere, in_ny), documents=())
-    assert asked.asked_in("CA") == (everywhere,)
-    assert asked.asked_in("NY") == (everywhere, in_ny)
+@pytest.mark.parametrize("state", ["CA", "NY"])
+def test_the_documents_of_a_general_opt_in_are_those_of_the_specification(state: str) -> None:
+    documents = fitted(state, OPT_IN, CoverageType.WORKERS_COMP).documents
+    assert [d.id for d in documents] == ["fraud_notice", "premium_withholding", "esign_consent"]
+
+
+EVERYBODYS = ["age_18_or_over", "losses_last_3_years", "years_experience", "has_employees"]
+
+
+@pytest.mark.parametrize(
+    ("state", "types", "more"),
+    [
+        ("CA", [CoverageType.WORKERS_COMP], ["other_workers_comp"]),
+        ("CA", [CoverageType.GENERAL], ["harm_to_others_last_3_years"]),
+        ("NY", [CoverageType.GENERAL], ["harm_to_others_last_3_years", "works_at_heights"]),
+        ("NY", [CoverageType.WORKERS_COMP], ["other_workers_comp"]),
+        ("CA", [CoverageType.PROFESSIONAL], ["claims_by_clients_last_3_years"]),
+        ("HI", [CoverageType.MEDIA, CoverageType.CYBER], ["publishes_for_clients", "keeps_personal_data"]),
+        (
+            "CA",
+            [CoverageType.GENERAL, CoverageType.WORKERS_COMP],
+            ["other_workers_comp", "harm_to_others_last_3_years"],
+        ),
+    ],
+)
+def test_the_questions_for_a_quote_follow_its_types_and_state(
+    state: str, types: list[CoverageType], more: list[str]
+) -> None:
+    asked = [question.id for question in fitted(state, BindingWorkflow.STANDARD, *types).questions]
+    assert sorted(asked) == sorted(EVERYBODYS + more)
+
+
+@pytest.mark.parametrize(
+    ("state", "documents"),
+    [("CA", ["fraud_notice", "esign_consent"]), ("NY", ["fraud_notice", "new_york_fraud_notice", "esign_consent"])],
+)
+def test_the_documents_for_a_quote_follow_the_state_and_withhold_nothing(state: str, documents: list[str]) -> None:
+    shown = fitted(state, BindingWorkflow.STANDARD, CoverageType.WORKERS_COMP).documents
+    assert [document.id for document in shown] == documents
+
+
+def fitted(state: str, workflow: BindingWorkflow, *types: CoverageType) -> Form:
+    return form("2026-11").fitted(types, state, workflow)
+
+
+OPT_IN = BindingWorkflow.GENERAL_OPT_IN
 
 
 def test_a_document_is_known_by_the_sha256_of_its_text() -> None:

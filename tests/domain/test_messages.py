@@ -21,6 +21,12 @@ SENTENCES = {
     "New coverage was bound from the completed general opt-in; the standard workflow applies to general.": Binding(
         outcome=BindingOutcome.COVERAGE_BOUND, workflow=OPT_IN, standard_workflow_coverage_types=(GENERAL,)
     ),
+    "New coverage was bound from a quote; the standard workflow applies to cyber.": Binding(
+        outcome=BindingOutcome.COVERAGE_BOUND,
+        workflow=STANDARD,
+        reasons=(NO_OPT_IN,),
+        standard_workflow_coverage_types=(CYBER,),
+    ),
     "Matching coverage was reused.": Binding(outcome=BindingOutcome.COVERAGE_REUSED, workflow=OPT_IN),
     "Matching coverage was reused; the standard workflow applies to general and cyber.": Binding(
         outcome=BindingOutcome.COVERAGE_REUSED, workflow=OPT_IN, standard_workflow_coverage_types=(GENERAL, CYBER)

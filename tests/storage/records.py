@@ -15,9 +15,10 @@ from server.domain.enums import (
     CoverageType,
     PolicyOrigin,
     PolicyStatus,
+    QuoteStatus,
     UnderwritingReason,
 )
-from server.domain.ports import DecisionRecord, StoredRequest, Unit
+from server.domain.ports import StoredRequest, Unit
 from server.domain.records import (
     Address,
     ApplicationSession,
@@ -25,9 +26,12 @@ from server.domain.records import (
     Assignment,
     Binding,
     Contractor,
+    CoverageRate,
+    DecisionRecord,
     Job,
     JobCategory,
     Policy,
+    Quote,
     Signature,
 )
 
@@ -155,6 +159,7 @@ def full_session(base: ApplicationSession) -> ApplicationSession:
     return replace(
         base,
         expire_time=NOW + 31 * DAY,
+        coverage_types=(CoverageType.GENERAL, CoverageType.MEDIA),
         quote="qt_1",
         status=ApplicationSessionStatus.APPLICATION_COMPLETE,
         step=ApplicationStep.DONE,
@@ -163,6 +168,42 @@ def full_session(base: ApplicationSession) -> ApplicationSession:
         answers={"yes": True, "no": False, "years": 0, "text": "true"},
         signatures=(signature, bare),
         review_note="Looks fine.",
+    )
+
+
+def quote(contractor_id: str, job_id: str, **changes: Any) -> Quote:
+    fields: dict[str, Any] = {
+        "id": new_id("qt"),
+        "platform": PLATFORM,
+        "contractor": contractor_id,
+        "job": job_id,
+        "coverage_types": (CoverageType.WORKERS_COMP,),
+        "effective_time": NOW,
+        "end_time": NOW + DAY,
+        "work_state": "CA",
+        "residence_state": "CA",
+        "category_code": "jc_1",
+        "rates": (CoverageRate(coverage_type=CoverageType.WORKERS_COMP, net_rate=250),),
+        "create_time": NOW,
+        "expire_time": NOW + 30 * DAY,
+    }
+    return Quote(**fields | changes)
+
+
+def full_quote(base: Quote) -> Quote:
+    """But for what is derived from its sessions."""
+    types = (CoverageType.GENERAL, CoverageType.MEDIA)
+    return replace(
+        base,
+        coverage_types=types,
+        end_time=NOW + 2 * DAY,
+        work_state="NY",
+        residence_state="NJ",
+        category_code="jc_2",
+        rates=tuple(CoverageRate(coverage_type=type_, net_rate=int(type_)) for type_ in types),
+        expire_time=NOW + 31 * DAY,
+        status=QuoteStatus.ISSUED,
+        policy="pl_1",
     )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from server.domain.carrier import CarrierOrder, PendingBinding
 from server.domain.enums import BindingOutcome, CarrierOrderKind
-from server.domain.ports import CarrierOrder, Conflict, Page, PendingBinding, Unit
+from server.domain.ports import Conflict, Page, Unit
 from server.domain.records import Policy
 from server.storage.tables import decisions
 from server.storage.unit import SqlUnit
@@ -154,15 +155,19 @@ async def test_a_later_decision_is_shown_and_the_first_is_kept(storage: AnyStora
         return [assignment.id for assignment in page]
 
     assert await shown(BindingOutcome.BINDING_PENDING) == [other.id, one.id]
-    assert await storage.read(lambda unit: unit.assignments.last_decision(one)) == 1
+    assert await storage.read(lambda unit: unit.assignments.last_decision(one.contractor, one.id)) == (
+        records.decided(one)
+    )
     await storage.write(lambda unit: unit.assignments.decide_again(again))
 
     assert await storage.read(lambda unit: unit.assignments.find(PLATFORM, [one.id, other.id])) == {
         one.id: settled,
         other.id: other,
     }
-    assert await storage.read(lambda unit: unit.assignments.last_decision(one)) == 2
-    assert await storage.read(lambda unit: unit.assignments.last_decision(other)) == 1
+    assert await storage.read(lambda unit: unit.assignments.last_decision(one.contractor, one.id)) == again
+    for before, expected in {"": [again, records.decided(one)], "2": [records.decided(one)], "1": []}.items():
+        page = Page(10, before)
+        assert await storage.read(lambda unit, page=page: unit.assignments.decisions(one, page)) == expected
     assert await shown(BindingOutcome.BINDING_PENDING) == [other.id]
     assert await shown(BindingOutcome.BINDING_FAILED) == [one.id]
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from server.domain import application, matching
-from server.domain.enums import ApplicationSessionStatus, BindingOutcome, PolicyStatus
+from server.domain import application, matching, quoting
+from server.domain.enums import ApplicationSessionStatus, BindingOutcome, PolicyStatus, QuoteStatus
 from server.domain.ports import Page, Unit
+from server.domain.records import Quote
 from tests.storage import records
 from tests.storage.opened import AnyStorage
 from tests.storage.records import DAY, NOW, OTHER_PLATFORM, PLATFORM, add_contractor, add_job
@@ -332,3 +333,42 @@ async def test_a_filter_is_compared_with_the_time_it_is_given(storage: AnyStorag
 
     assert await reads_as(NOW - MICROSECOND) == [PolicyStatus.ACTIVE]
     assert await reads_as(NOW) == [PolicyStatus.EXPIRED]
+
+
+async def test_a_quote_is_applied_for_until_its_last_open_session_ends(storage: AnyStorage) -> None:
+    """One in review has no end, and neither has a quote whose policy is being bound."""
+    end = datetime(9999, 12, 31, tzinfo=UTC)
+
+    def work(unit: Unit) -> dict[str, Quote]:
+        contractor, job = add_contractor(unit).id, add_job(unit).id
+        made = {name: records.quote(contractor, job) for name in ("none", "open", "closed", "reviewed", "issuing")}
+        for quote in made.values():
+            unit.quotes.insert(quote)
+        for name, status, days in (
+            ("open", ApplicationSessionStatus.STARTED, 3),
+            ("open", ApplicationSessionStatus.CREATED, 5),
+            ("open", ApplicationSessionStatus.CANCELLED, 9),
+            ("closed", ApplicationSessionStatus.APPLICATION_COMPLETE, 9),
+            ("reviewed", ApplicationSessionStatus.MANUAL_REVIEW, 1),
+            ("reviewed", ApplicationSessionStatus.STARTED, 2),
+        ):
+            of_quote = {"quote": made[name].id, "status": status, "expire_time": NOW + days * DAY}
+            unit.sessions.insert(records.session(contractor, **of_quote))
+        for number, (name, policy_status) in enumerate(
+            (("issuing", PolicyStatus.PENDING), ("none", PolicyStatus.FAILED)), 1
+        ):
+            unit.policies.insert([records.policy(contractor, number, quote=made[name].id, status=policy_status)])
+        found = unit.quotes.find(PLATFORM, [quote.id for quote in made.values()])
+        return {name: found[quote.id] for name, quote in made.items()}
+
+    found = await storage.write(work)
+    until = {name: quote.applied_until for name, quote in found.items()}
+    assert until == {"none": None, "open": NOW + 5 * DAY, "closed": None, "reviewed": end, "issuing": end}
+    later = NOW + 40 * DAY
+    for status in QuoteStatus:
+        page = await storage.read(
+            lambda unit, status=status: unit.quotes.page(PLATFORM, Page(9), now=later, status=status)
+        )
+        assert {quote.id for quote in page} == {
+            quote.id for quote in found.values() if quoting.status_at(quote, later) is status
+        }

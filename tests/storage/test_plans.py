@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, make_url
 
 from server.domain.ports import Page, Unit
+from server.domain.terms import Period
 from server.storage.sqlite import SqliteStorage
 from server.storage.unit import SqlUnit
 from tests.storage.records import NOW, PLATFORM
@@ -24,6 +25,8 @@ READS: dict[str, Callable[[Unit], object]] = {
     "sessions.opt_ins of one": lambda unit: unit.sessions.opt_ins(PLATFORM, CONTRACTORS[:1]),
     "sessions.live": lambda unit: unit.sessions.live(PLATFORM, "cn_1"),
     "sessions.page": lambda unit: unit.sessions.page(PLATFORM, PAGE, now=NOW, contractor="cn_1"),
+    "quotes.page": lambda unit: unit.quotes.page(PLATFORM, PAGE, now=NOW, contractor="cn_1"),
+    "assignments.uncovered": lambda unit: unit.assignments.uncovered(PLATFORM, "cn_1", "jb_1", Period(NOW, NOW)),
     "assignments.page": lambda unit: unit.assignments.page(PLATFORM, PAGE, contractor="cn_1"),
 }
 

@@ -73,6 +73,14 @@ def kinds() -> list[Kind]:
             find=lambda unit, platform, ids: unit.sessions.find(platform, ids),
         ),
         Kind(
+            name="quote",
+            make=lambda unit: records.quote(add_contractor(unit).id, add_job(unit).id),
+            fill=records.full_quote,
+            insert=lambda unit, record: unit.quotes.insert(record),
+            update=lambda unit, record: unit.quotes.update(record),
+            find=lambda unit, platform, ids: unit.quotes.find(platform, ids),
+        ),
+        Kind(
             name="policy",
             make=lambda unit: records.policy(add_contractor(unit).id),
             fill=records.full_policy,
@@ -181,6 +189,7 @@ def test_the_full_records_leave_no_field_at_its_default() -> None:
         records.full_contractor(records.contractor()),
         records.full_job(records.job("jc_1")),
         records.full_session(records.session("cn_1")),
+        replace(records.full_quote(records.quote("cn_1", "jb_1")), applied_until=NOW),
         records.full_policy(records.policy("cn_1")),
         records.full_assignment(records.assignment("cn_1", "jb_1")),
         records.FULL_ADDRESS,

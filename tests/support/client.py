@@ -1,6 +1,6 @@
 """A client over the real stubs, with the guide's requests as they are, and short ways to what tests need."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
@@ -16,11 +16,13 @@ from optin.v1 import (
     contractor_service_pb2_grpc,
     job_service_pb2_grpc,
     policy_service_pb2_grpc,
+    quote_service_pb2_grpc,
 )
 from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import contractor_service_pb2 as contractors_pb
 from optin.v1 import job_service_pb2 as jobs_pb
 from optin.v1 import policy_service_pb2 as policies_pb
+from optin.v1 import quote_service_pb2 as quotes_pb
 from optin.v1 import resources_pb2 as pb
 
 GUIDE_START, GUIDE_END = 1_701_561_600, 1_701_907_200  # December 2023
@@ -53,6 +55,7 @@ class Client:
         self.sessions = application_session_service_pb2_grpc.ApplicationSessionServiceStub(channel)
         self.assignments = assignment_service_pb2_grpc.AssignmentServiceStub(channel)
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
+        self.quotes = quote_service_pb2_grpc.QuoteServiceStub(channel)
 
     async def raw(self, method: str, body: Message | bytes, *metadata: tuple[str, str]) -> Answer:
         """Sends bytes, or a message, to a method by its full name: `optin.v1.JobService/CreateJob`."""
@@ -73,6 +76,16 @@ class Client:
         }
         request = contractors_pb.CreateContractorRequest(contractor=pb.Contractor(**fields | changes))
         return (await self.contractors.CreateContractor(request)).contractor
+
+    async def approve(
+        self, code: str, *types: pb.CoverageType.ValueType, states: Sequence[str] = (), net_rate: int = 100
+    ) -> pb.JobCategory:
+        for type_ in types:
+            request = jobs_pb.ApproveJobCategoryRequest(
+                category_code=code, coverage_type=type_, states=states, net_rate=net_rate
+            )
+            category = (await self.jobs.ApproveJobCategory(request)).job_category
+        return category
 
     async def category(self, *states: str, approved: bool = True, net_rate: int = 250) -> pb.JobCategory:
         request = jobs_pb.CreateJobCategoryRequest(job_category=pb.JobCategory(name="Warehouse work"))
@@ -126,6 +139,57 @@ class Client:
         contractor = await self.contractor(**changes)
         await self.apply((await self.session(contractor.id, work_state)).id)
         return contractor
+
+    async def quote(
+        self,
+        contractor: str,
+        job: str,
+        *types: pb.CoverageType.ValueType,
+        start: int | None = None,
+        end: int | None = None,
+    ) -> pb.Quote:
+        """For workers' compensation unless `types` says otherwise; for 30 days from tomorrow unless dates are given."""
+        quote = pb.Quote(
+            contractor=contractor,
+            job=job,
+            coverage_types=types or [WORKERS_COMP],
+            effective_time=at(start) if start is not None else None,
+            end_time=at(end) if end is not None else None,
+        )
+        return (await self.quotes.CreateQuote(quotes_pb.CreateQuoteRequest(quote=quote))).quote
+
+    async def get_quote(self, quote: str) -> pb.Quote:
+        return (await self.quotes.GetQuote(quotes_pb.GetQuoteRequest(id=quote))).quote
+
+    async def quote_session(self, quote: str, **changes: Any) -> pb.ApplicationSession:
+        session = pb.ApplicationSession(
+            quote=quote, success_url="https://yourapp.com/success", cancel_url="https://yourapp.com/cancel", **changes
+        )
+        request = sessions_pb.CreateApplicationSessionRequest(application_session=session)
+        return (await self.sessions.CreateApplicationSession(request)).application_session
+
+    async def form(self, session: str) -> pb.ApplicationForm:
+        request = sessions_pb.GetApplicationFormRequest(id=session)
+        return (await self.sessions.GetApplicationForm(request)).application_form
+
+    async def fill_in(self, session: str, **answers: Any) -> pb.ApplicationSession:
+        """All steps but the last, by the session's own form; `answers` in place of those that lead to completion."""
+        form = await self.form(session)
+        good = {question.id: GOOD_ANSWERS.get(question.id, False) for question in form.questions}
+        await self.submit(session, verify_info=sessions_pb.VerifyInfo())
+        await self.submit(session, application_questions=answered(good | answers))
+        return await self.submit(session, esignature_document=signed([document.id for document in form.documents]))
+
+    async def issue(self, quote: str) -> pb.ApplicationSession:
+        """A session for the quote, complete."""
+        session = await self.quote_session(quote)
+        await self.fill_in(session.id)
+        return await self.submit(session.id, final_review=sessions_pb.FinalReview())
+
+    async def decisions(self, assignment: str) -> list[pb.BindingDecision]:
+        """About the assignment, the first one first."""
+        request = assignments_pb.ListBindingDecisionsRequest(assignment=assignment)
+        return list((await self.assignments.ListBindingDecisions(request)).binding_decisions)[::-1]
 
     async def delete(self, contractor: str) -> pb.Contractor:
         request = contractors_pb.DeleteContractorRequest(id=contractor)
@@ -186,18 +250,25 @@ GOOD_ANSWERS = {
 
 
 def questions(**answers: Any) -> sessions_pb.ApplicationQuestions:
+    return answered(GOOD_ANSWERS | answers)
+
+
+def answered(answers: Mapping[str, Any]) -> sessions_pb.ApplicationQuestions:
     return sessions_pb.ApplicationQuestions(
         answers=[
             sessions_pb.Answer(question=question, bool_value=value)
             if isinstance(value, bool)
             else sessions_pb.Answer(question=question, int_value=value)
-            for question, value in (GOOD_ANSWERS | answers).items()
+            for question, value in answers.items()
         ]
     )
 
 
 def signatures(legal_name: str = "Jane Doe") -> sessions_pb.EsignatureDocument:
-    documents = ("fraud_notice", "premium_withholding", "esign_consent")
+    return signed(("fraud_notice", "premium_withholding", "esign_consent"), legal_name)
+
+
+def signed(documents: Sequence[str], legal_name: str = "Jane Doe") -> sessions_pb.EsignatureDocument:
     return sessions_pb.EsignatureDocument(
         signatures=[sessions_pb.Signature(document=d, version="1", legal_name=legal_name) for d in documents]
     )

@@ -28,7 +28,8 @@ if _version_not_supported:
 class ApplicationSessionServiceStub(object):
     """Takes a contractor through an application for insurance: create a session, then submit its steps
     in order. A general opt-in is done once for each work state; after it, assignments in that state
-    are covered without another application.
+    are covered without another application. Any other session applies for a quote: completing it
+    issues the quote's policy.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
     exist.
@@ -101,7 +102,8 @@ class ApplicationSessionServiceStub(object):
 class ApplicationSessionServiceServicer(object):
     """Takes a contractor through an application for insurance: create a session, then submit its steps
     in order. A general opt-in is done once for each work state; after it, assignments in that state
-    are covered without another application.
+    are covered without another application. Any other session applies for a quote: completing it
+    issues the quote's policy.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
     exist.
@@ -129,8 +131,10 @@ class ApplicationSessionServiceServicer(object):
         one completed last counts.
 
         Fails, for a general opt-in, with PREMIUM_WITHHOLDING_REQUIRED if neither the platform nor the
-        contractor withholds the premium, and with WORK_STATE_NOT_OFFERED in ND, OH, WA and WY; with
-        RESOURCE_NOT_FOUND if there is no such contractor or quote.
+        contractor withholds the premium, and with WORK_STATE_NOT_OFFERED in ND, OH, WA and WY; for a
+        quote, with QUOTE_ALREADY_ISSUED or QUOTE_NOT_OPEN if it cannot be applied for; with
+        RESOURCE_NOT_FOUND if there is no such contractor or quote. A quote may have several sessions; the
+        first one completed has it issued.
 
         Without a `request_id`, a repeat creates another session.
         """
@@ -160,7 +164,7 @@ class ApplicationSessionServiceServicer(object):
 
     def GetApplicationForm(self, request, context):
         """Gets the questions and documents of a session, whatever its status. The same for the whole life
-        of the session.
+        of the session, unless its quote is changed: then an open session follows it.
 
         Fails with RESOURCE_NOT_FOUND.
         """
@@ -177,9 +181,17 @@ class ApplicationSessionServiceServicer(object):
         refuses, else MANUAL_REVIEW if one asks for it, else APPLICATION_COMPLETE. Each of these is a
         success of the call: read `status` and `reasons`.
 
+        Completing the application for a quote has its policy issued, and covers the assignments that wait
+        for it. Where a policy has come to match the quote meanwhile, that one is taken instead; where one
+        is being bound that would, or a remote carrier is to be asked, the call waits for the carrier. If the
+        carrier does not bind, the session is complete all the same, the policy is FAILED and the quote
+        stays OPEN: a new session may try again. Read the quote to learn which it was.
+
         Fails with RESOURCE_NOT_FOUND; APPLICATION_ALREADY_COMPLETE; APPLICATION_CLOSED if the session is
         ineligible, expired, cancelled or in review; APPLICATION_STEP_OUT_OF_ORDER if the step comes
-        after the one that is due.
+        after the one that is due; QUOTE_ALREADY_ISSUED if another session had the quote issued; and with
+        CONCURRENT_UPDATE, having changed nothing, if a policy that would match is still being bound when
+        the carrier's time is over.
 
         A step takes effect as a whole: corrections of the contractor are written together with it, or
         not at all. Without a `request_id`, a repeat submits the step again, which is harmless for the
@@ -190,11 +202,12 @@ class ApplicationSessionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReviewApplicationSession(self, request, context):
-        """Decides about a session in review: approved, it becomes APPLICATION_COMPLETE; declined,
-        INELIGIBLE.
+        """Decides about a session in review: approved, it becomes APPLICATION_COMPLETE, which for a quote
+        does what completing it with the last step does; declined, INELIGIBLE.
 
         Fails with RESOURCE_NOT_FOUND, and APPLICATION_NOT_IN_REVIEW; of two reviewers at the same time,
-        one gets the latter. Without a `request_id`, a repeat does too.
+        one gets the latter. Approving fails with QUOTE_ALREADY_ISSUED or CONCURRENT_UPDATE as the last
+        step does. Without a `request_id`, a repeat fails with APPLICATION_NOT_IN_REVIEW.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -277,7 +290,8 @@ def add_ApplicationSessionServiceServicer_to_server(servicer, server):
 class ApplicationSessionService(object):
     """Takes a contractor through an application for insurance: create a session, then submit its steps
     in order. A general opt-in is done once for each work state; after it, assignments in that state
-    are covered without another application.
+    are covered without another application. Any other session applies for a quote: completing it
+    issues the quote's policy.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
     exist.

@@ -29,7 +29,8 @@ GRPC_VERSION: str
 class ApplicationSessionServiceStub:
     """Takes a contractor through an application for insurance: create a session, then submit its steps
     in order. A general opt-in is done once for each work state; after it, assignments in that state
-    are covered without another application.
+    are covered without another application. Any other session applies for a quote: completing it
+    issues the quote's policy.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
     exist.
@@ -61,8 +62,10 @@ class ApplicationSessionServiceStub:
     one completed last counts.
 
     Fails, for a general opt-in, with PREMIUM_WITHHOLDING_REQUIRED if neither the platform nor the
-    contractor withholds the premium, and with WORK_STATE_NOT_OFFERED in ND, OH, WA and WY; with
-    RESOURCE_NOT_FOUND if there is no such contractor or quote.
+    contractor withholds the premium, and with WORK_STATE_NOT_OFFERED in ND, OH, WA and WY; for a
+    quote, with QUOTE_ALREADY_ISSUED or QUOTE_NOT_OPEN if it cannot be applied for; with
+    RESOURCE_NOT_FOUND if there is no such contractor or quote. A quote may have several sessions; the
+    first one completed has it issued.
 
     Without a `request_id`, a repeat creates another session.
     """
@@ -80,7 +83,7 @@ class ApplicationSessionServiceStub:
     """
     GetApplicationForm: _grpc.UnaryUnaryMultiCallable[_application_session_service_pb2.GetApplicationFormRequest, _application_session_service_pb2.GetApplicationFormResponse]
     """Gets the questions and documents of a session, whatever its status. The same for the whole life
-    of the session.
+    of the session, unless its quote is changed: then an open session follows it.
 
     Fails with RESOURCE_NOT_FOUND.
     """
@@ -93,20 +96,29 @@ class ApplicationSessionServiceStub:
     refuses, else MANUAL_REVIEW if one asks for it, else APPLICATION_COMPLETE. Each of these is a
     success of the call: read `status` and `reasons`.
 
+    Completing the application for a quote has its policy issued, and covers the assignments that wait
+    for it. Where a policy has come to match the quote meanwhile, that one is taken instead; where one
+    is being bound that would, or a remote carrier is to be asked, the call waits for the carrier. If the
+    carrier does not bind, the session is complete all the same, the policy is FAILED and the quote
+    stays OPEN: a new session may try again. Read the quote to learn which it was.
+
     Fails with RESOURCE_NOT_FOUND; APPLICATION_ALREADY_COMPLETE; APPLICATION_CLOSED if the session is
     ineligible, expired, cancelled or in review; APPLICATION_STEP_OUT_OF_ORDER if the step comes
-    after the one that is due.
+    after the one that is due; QUOTE_ALREADY_ISSUED if another session had the quote issued; and with
+    CONCURRENT_UPDATE, having changed nothing, if a policy that would match is still being bound when
+    the carrier's time is over.
 
     A step takes effect as a whole: corrections of the contractor are written together with it, or
     not at all. Without a `request_id`, a repeat submits the step again, which is harmless for the
     step just taken, but fails with APPLICATION_ALREADY_COMPLETE or APPLICATION_CLOSED after the last.
     """
     ReviewApplicationSession: _grpc.UnaryUnaryMultiCallable[_application_session_service_pb2.ReviewApplicationSessionRequest, _application_session_service_pb2.ReviewApplicationSessionResponse]
-    """Decides about a session in review: approved, it becomes APPLICATION_COMPLETE; declined,
-    INELIGIBLE.
+    """Decides about a session in review: approved, it becomes APPLICATION_COMPLETE, which for a quote
+    does what completing it with the last step does; declined, INELIGIBLE.
 
     Fails with RESOURCE_NOT_FOUND, and APPLICATION_NOT_IN_REVIEW; of two reviewers at the same time,
-    one gets the latter. Without a `request_id`, a repeat does too.
+    one gets the latter. Approving fails with QUOTE_ALREADY_ISSUED or CONCURRENT_UPDATE as the last
+    step does. Without a `request_id`, a repeat fails with APPLICATION_NOT_IN_REVIEW.
     """
     CancelApplicationSession: _grpc.UnaryUnaryMultiCallable[_application_session_service_pb2.CancelApplicationSessionRequest, _application_session_service_pb2.CancelApplicationSessionResponse]
     """Cancels an open session, in review or not, or withdraws a complete general opt-in: it no longer
@@ -128,7 +140,8 @@ class ApplicationSessionServiceStub:
 class ApplicationSessionServiceAsyncStub(ApplicationSessionServiceStub):
     """Takes a contractor through an application for insurance: create a session, then submit its steps
     in order. A general opt-in is done once for each work state; after it, assignments in that state
-    are covered without another application.
+    are covered without another application. Any other session applies for a quote: completing it
+    issues the quote's policy.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
     exist.
@@ -157,8 +170,10 @@ class ApplicationSessionServiceAsyncStub(ApplicationSessionServiceStub):
     one completed last counts.
 
     Fails, for a general opt-in, with PREMIUM_WITHHOLDING_REQUIRED if neither the platform nor the
-    contractor withholds the premium, and with WORK_STATE_NOT_OFFERED in ND, OH, WA and WY; with
-    RESOURCE_NOT_FOUND if there is no such contractor or quote.
+    contractor withholds the premium, and with WORK_STATE_NOT_OFFERED in ND, OH, WA and WY; for a
+    quote, with QUOTE_ALREADY_ISSUED or QUOTE_NOT_OPEN if it cannot be applied for; with
+    RESOURCE_NOT_FOUND if there is no such contractor or quote. A quote may have several sessions; the
+    first one completed has it issued.
 
     Without a `request_id`, a repeat creates another session.
     """
@@ -176,7 +191,7 @@ class ApplicationSessionServiceAsyncStub(ApplicationSessionServiceStub):
     """
     GetApplicationForm: _aio.UnaryUnaryMultiCallable[_application_session_service_pb2.GetApplicationFormRequest, _application_session_service_pb2.GetApplicationFormResponse]  # type: ignore[assignment]
     """Gets the questions and documents of a session, whatever its status. The same for the whole life
-    of the session.
+    of the session, unless its quote is changed: then an open session follows it.
 
     Fails with RESOURCE_NOT_FOUND.
     """
@@ -189,20 +204,29 @@ class ApplicationSessionServiceAsyncStub(ApplicationSessionServiceStub):
     refuses, else MANUAL_REVIEW if one asks for it, else APPLICATION_COMPLETE. Each of these is a
     success of the call: read `status` and `reasons`.
 
+    Completing the application for a quote has its policy issued, and covers the assignments that wait
+    for it. Where a policy has come to match the quote meanwhile, that one is taken instead; where one
+    is being bound that would, or a remote carrier is to be asked, the call waits for the carrier. If the
+    carrier does not bind, the session is complete all the same, the policy is FAILED and the quote
+    stays OPEN: a new session may try again. Read the quote to learn which it was.
+
     Fails with RESOURCE_NOT_FOUND; APPLICATION_ALREADY_COMPLETE; APPLICATION_CLOSED if the session is
     ineligible, expired, cancelled or in review; APPLICATION_STEP_OUT_OF_ORDER if the step comes
-    after the one that is due.
+    after the one that is due; QUOTE_ALREADY_ISSUED if another session had the quote issued; and with
+    CONCURRENT_UPDATE, having changed nothing, if a policy that would match is still being bound when
+    the carrier's time is over.
 
     A step takes effect as a whole: corrections of the contractor are written together with it, or
     not at all. Without a `request_id`, a repeat submits the step again, which is harmless for the
     step just taken, but fails with APPLICATION_ALREADY_COMPLETE or APPLICATION_CLOSED after the last.
     """
     ReviewApplicationSession: _aio.UnaryUnaryMultiCallable[_application_session_service_pb2.ReviewApplicationSessionRequest, _application_session_service_pb2.ReviewApplicationSessionResponse]  # type: ignore[assignment]
-    """Decides about a session in review: approved, it becomes APPLICATION_COMPLETE; declined,
-    INELIGIBLE.
+    """Decides about a session in review: approved, it becomes APPLICATION_COMPLETE, which for a quote
+    does what completing it with the last step does; declined, INELIGIBLE.
 
     Fails with RESOURCE_NOT_FOUND, and APPLICATION_NOT_IN_REVIEW; of two reviewers at the same time,
-    one gets the latter. Without a `request_id`, a repeat does too.
+    one gets the latter. Approving fails with QUOTE_ALREADY_ISSUED or CONCURRENT_UPDATE as the last
+    step does. Without a `request_id`, a repeat fails with APPLICATION_NOT_IN_REVIEW.
     """
     CancelApplicationSession: _aio.UnaryUnaryMultiCallable[_application_session_service_pb2.CancelApplicationSessionRequest, _application_session_service_pb2.CancelApplicationSessionResponse]  # type: ignore[assignment]
     """Cancels an open session, in review or not, or withdraws a complete general opt-in: it no longer
@@ -223,7 +247,8 @@ class ApplicationSessionServiceAsyncStub(ApplicationSessionServiceStub):
 class ApplicationSessionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes a contractor through an application for insurance: create a session, then submit its steps
     in order. A general opt-in is done once for each work state; after it, assignments in that state
-    are covered without another application.
+    are covered without another application. Any other session applies for a quote: completing it
+    issues the quote's policy.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
     exist.
@@ -256,8 +281,10 @@ class ApplicationSessionServiceServicer(metaclass=_abc_1.ABCMeta):
         one completed last counts.
 
         Fails, for a general opt-in, with PREMIUM_WITHHOLDING_REQUIRED if neither the platform nor the
-        contractor withholds the premium, and with WORK_STATE_NOT_OFFERED in ND, OH, WA and WY; with
-        RESOURCE_NOT_FOUND if there is no such contractor or quote.
+        contractor withholds the premium, and with WORK_STATE_NOT_OFFERED in ND, OH, WA and WY; for a
+        quote, with QUOTE_ALREADY_ISSUED or QUOTE_NOT_OPEN if it cannot be applied for; with
+        RESOURCE_NOT_FOUND if there is no such contractor or quote. A quote may have several sessions; the
+        first one completed has it issued.
 
         Without a `request_id`, a repeat creates another session.
         """
@@ -293,7 +320,7 @@ class ApplicationSessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_application_session_service_pb2.GetApplicationFormResponse, _abc.Awaitable[_application_session_service_pb2.GetApplicationFormResponse]]:
         """Gets the questions and documents of a session, whatever its status. The same for the whole life
-        of the session.
+        of the session, unless its quote is changed: then an open session follows it.
 
         Fails with RESOURCE_NOT_FOUND.
         """
@@ -312,9 +339,17 @@ class ApplicationSessionServiceServicer(metaclass=_abc_1.ABCMeta):
         refuses, else MANUAL_REVIEW if one asks for it, else APPLICATION_COMPLETE. Each of these is a
         success of the call: read `status` and `reasons`.
 
+        Completing the application for a quote has its policy issued, and covers the assignments that wait
+        for it. Where a policy has come to match the quote meanwhile, that one is taken instead; where one
+        is being bound that would, or a remote carrier is to be asked, the call waits for the carrier. If the
+        carrier does not bind, the session is complete all the same, the policy is FAILED and the quote
+        stays OPEN: a new session may try again. Read the quote to learn which it was.
+
         Fails with RESOURCE_NOT_FOUND; APPLICATION_ALREADY_COMPLETE; APPLICATION_CLOSED if the session is
         ineligible, expired, cancelled or in review; APPLICATION_STEP_OUT_OF_ORDER if the step comes
-        after the one that is due.
+        after the one that is due; QUOTE_ALREADY_ISSUED if another session had the quote issued; and with
+        CONCURRENT_UPDATE, having changed nothing, if a policy that would match is still being bound when
+        the carrier's time is over.
 
         A step takes effect as a whole: corrections of the contractor are written together with it, or
         not at all. Without a `request_id`, a repeat submits the step again, which is harmless for the
@@ -327,11 +362,12 @@ class ApplicationSessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _application_session_service_pb2.ReviewApplicationSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_application_session_service_pb2.ReviewApplicationSessionResponse, _abc.Awaitable[_application_session_service_pb2.ReviewApplicationSessionResponse]]:
-        """Decides about a session in review: approved, it becomes APPLICATION_COMPLETE; declined,
-        INELIGIBLE.
+        """Decides about a session in review: approved, it becomes APPLICATION_COMPLETE, which for a quote
+        does what completing it with the last step does; declined, INELIGIBLE.
 
         Fails with RESOURCE_NOT_FOUND, and APPLICATION_NOT_IN_REVIEW; of two reviewers at the same time,
-        one gets the latter. Without a `request_id`, a repeat does too.
+        one gets the latter. Approving fails with QUOTE_ALREADY_ISSUED or CONCURRENT_UPDATE as the last
+        step does. Without a `request_id`, a repeat fails with APPLICATION_NOT_IN_REVIEW.
         """
 
     @_abc_1.abstractmethod

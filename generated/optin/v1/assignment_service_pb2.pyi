@@ -282,3 +282,65 @@ class ListAssignmentsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAssignmentsResponse: _TypeAlias = ListAssignmentsResponse  # noqa: Y015
+
+@_typing.final
+class ListBindingDecisionsRequest(_message.Message):
+    """Asks for a page of the decisions about one assignment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    assignment: _builtins.str
+    """The assignment's id."""
+    page_size: _builtins.int
+    """How many decisions at most. 0, the default, means 50; more than 200 is taken as 200; negative is
+    an error.
+    """
+    page_token: _builtins.str
+    """The `next_page_token` of the page before, sent with the same assignment; `page_size` may differ.
+    Empty: the first page.
+    """
+    def __init__(
+        self,
+        *,
+        assignment: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBindingDecisionsRequest: _TypeAlias = ListBindingDecisionsRequest  # noqa: Y015
+
+@_typing.final
+class ListBindingDecisionsResponse(_message.Message):
+    """A page of decisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BINDING_DECISIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page, as `page_token`. Empty: this is the last page."""
+    @_builtins.property
+    def binding_decisions(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.BindingDecision]:
+        """The decisions, the last one first."""
+
+    def __init__(
+        self,
+        *,
+        binding_decisions: _abc.Iterable[_resources_pb2.BindingDecision] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding_decisions", b"binding_decisions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBindingDecisionsResponse: _TypeAlias = ListBindingDecisionsResponse  # noqa: Y015

@@ -71,6 +71,11 @@ class AssignmentServiceStub(object):
                 request_serializer=optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsRequest.SerializeToString,
                 response_deserializer=optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsResponse.FromString,
                 _registered_method=True)
+        self.ListBindingDecisions = channel.unary_unary(
+                '/optin.v1.AssignmentService/ListBindingDecisions',
+                request_serializer=optin_dot_v1_dot_assignment__service__pb2.ListBindingDecisionsRequest.SerializeToString,
+                response_deserializer=optin_dot_v1_dot_assignment__service__pb2.ListBindingDecisionsResponse.FromString,
+                _registered_method=True)
 
 
 class AssignmentServiceServicer(object):
@@ -164,6 +169,17 @@ class AssignmentServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBindingDecisions(self, request, context):
+        """Lists every decision about one assignment's coverage, the last one first, each with what called for
+        it and what it rested on.
+
+        Fails with RESOURCE_NOT_FOUND and INVALID_PAGE_TOKEN. Over all pages, every decision committed before
+        the first page was asked for appears exactly once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AssignmentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -186,6 +202,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.ListAssignments,
                     request_deserializer=optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsRequest.FromString,
                     response_serializer=optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsResponse.SerializeToString,
+            ),
+            'ListBindingDecisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBindingDecisions,
+                    request_deserializer=optin_dot_v1_dot_assignment__service__pb2.ListBindingDecisionsRequest.FromString,
+                    response_serializer=optin_dot_v1_dot_assignment__service__pb2.ListBindingDecisionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -313,6 +334,33 @@ class AssignmentService(object):
             '/optin.v1.AssignmentService/ListAssignments',
             optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsRequest.SerializeToString,
             optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBindingDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optin.v1.AssignmentService/ListBindingDecisions',
+            optin_dot_v1_dot_assignment__service__pb2.ListBindingDecisionsRequest.SerializeToString,
+            optin_dot_v1_dot_assignment__service__pb2.ListBindingDecisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

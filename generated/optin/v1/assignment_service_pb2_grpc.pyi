@@ -105,6 +105,13 @@ class AssignmentServiceStub:
     was asked for appears exactly once, whatever is created meanwhile. `outcome` is compared as it is
     at the time of each page.
     """
+    ListBindingDecisions: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ListBindingDecisionsRequest, _assignment_service_pb2.ListBindingDecisionsResponse]
+    """Lists every decision about one assignment's coverage, the last one first, each with what called for
+    it and what it rested on.
+
+    Fails with RESOURCE_NOT_FOUND and INVALID_PAGE_TOKEN. Over all pages, every decision committed before
+    the first page was asked for appears exactly once.
+    """
 
 @_typing.type_check_only
 class AssignmentServiceAsyncStub(AssignmentServiceStub):
@@ -182,6 +189,13 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     Fails with INVALID_PAGE_TOKEN. Over all pages, every assignment committed before the first page
     was asked for appears exactly once, whatever is created meanwhile. `outcome` is compared as it is
     at the time of each page.
+    """
+    ListBindingDecisions: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ListBindingDecisionsRequest, _assignment_service_pb2.ListBindingDecisionsResponse]  # type: ignore[assignment]
+    """Lists every decision about one assignment's coverage, the last one first, each with what called for
+    it and what it rested on.
+
+    Fails with RESOURCE_NOT_FOUND and INVALID_PAGE_TOKEN. Over all pages, every decision committed before
+    the first page was asked for appears exactly once.
     """
 
 class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -281,6 +295,19 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         Fails with INVALID_PAGE_TOKEN. Over all pages, every assignment committed before the first page
         was asked for appears exactly once, whatever is created meanwhile. `outcome` is compared as it is
         at the time of each page.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBindingDecisions(
+        self,
+        request: _assignment_service_pb2.ListBindingDecisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.ListBindingDecisionsResponse, _abc.Awaitable[_assignment_service_pb2.ListBindingDecisionsResponse]]:
+        """Lists every decision about one assignment's coverage, the last one first, each with what called for
+        it and what it rested on.
+
+        Fails with RESOURCE_NOT_FOUND and INVALID_PAGE_TOKEN. Over all pages, every decision committed before
+        the first page was asked for appears exactly once.
         """
 
 def add_AssignmentServiceServicer_to_server(servicer: AssignmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

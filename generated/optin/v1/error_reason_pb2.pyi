@@ -102,7 +102,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_WORK_STATE_NOT_OFFERED: _ErrorReason.ValueType  # 8
     """FAILED_PRECONDITION. The state sells workers' compensation through its own fund only (ND, OH, WA
-    and WY), so no general opt-in is offered there. Example:
+    and WY), so neither a general opt-in nor a quote for it is offered there. Example:
 
         { "reason": "WORK_STATE_NOT_OFFERED",
           "domain": "optin.v1",
@@ -195,6 +195,59 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "domain": "optin.v1",
           "metadata": { "call_id": "01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
     """
+    ERROR_REASON_COVERAGE_NOT_OFFERED: _ErrorReason.ValueType  # 18
+    """FAILED_PRECONDITION. The coverage is not offered where the contractor lives: GENERAL to residents
+    of Hawaii. Example:
+
+        { "reason": "COVERAGE_NOT_OFFERED",
+          "domain": "optin.v1",
+          "metadata": { "coverage_type": "GENERAL",
+                        "residence_state": "HI" } }
+    """
+    ERROR_REASON_JOB_CATEGORY_NOT_APPROVED: _ErrorReason.ValueType  # 19
+    """FAILED_PRECONDITION. The job's category is not approved in the work state for types that were asked
+    for. Have it approved, or ask for other types.
+
+    `coverage_types` holds those types, separated by a comma and a space. Example:
+
+        { "reason": "JOB_CATEGORY_NOT_APPROVED",
+          "domain": "optin.v1",
+          "metadata": { "category_code": "jc_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                        "work_state": "NY",
+                        "coverage_types": "GENERAL, CYBER" } }
+    """
+    ERROR_REASON_MATCHING_POLICY_EXISTS: _ErrorReason.ValueType  # 20
+    """ALREADY_EXISTS. A policy of the contractor covers already what the quote is for; assignments reuse
+    it without a quote.
+
+    `policy` is that policy. Example:
+
+        { "reason": "MATCHING_POLICY_EXISTS",
+          "domain": "optin.v1",
+          "metadata": { "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
+    """
+    ERROR_REASON_QUOTE_NOT_OPEN: _ErrorReason.ValueType  # 21
+    """FAILED_PRECONDITION. The quote is expired: it can neither be changed nor applied for. Create
+    another one.
+
+    `status` is where it stands. Example:
+
+        { "reason": "QUOTE_NOT_OPEN",
+          "domain": "optin.v1",
+          "metadata": { "quote": "qt_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                        "status": "EXPIRED" } }
+    """
+    ERROR_REASON_QUOTE_ALREADY_ISSUED: _ErrorReason.ValueType  # 22
+    """FAILED_PRECONDITION. The quote was issued, which happens once: it can neither be changed nor applied
+    for again.
+
+    `policy` is the one that was issued for it. Example:
+
+        { "reason": "QUOTE_ALREADY_ISSUED",
+          "domain": "optin.v1",
+          "metadata": { "quote": "qt_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                        "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons an `ErrorInfo` of the domain `optin.v1` can give. A reason belongs to one status code,
@@ -274,7 +327,7 @@ the contractor asks for it. Set `withhold_premium` on the contractor. Example:
 """
 ERROR_REASON_WORK_STATE_NOT_OFFERED: ErrorReason.ValueType  # 8
 """FAILED_PRECONDITION. The state sells workers' compensation through its own fund only (ND, OH, WA
-and WY), so no general opt-in is offered there. Example:
+and WY), so neither a general opt-in nor a quote for it is offered there. Example:
 
     { "reason": "WORK_STATE_NOT_OFFERED",
       "domain": "optin.v1",
@@ -366,5 +419,58 @@ server's log under the call id.
     { "reason": "INTERNAL",
       "domain": "optin.v1",
       "metadata": { "call_id": "01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
+"""
+ERROR_REASON_COVERAGE_NOT_OFFERED: ErrorReason.ValueType  # 18
+"""FAILED_PRECONDITION. The coverage is not offered where the contractor lives: GENERAL to residents
+of Hawaii. Example:
+
+    { "reason": "COVERAGE_NOT_OFFERED",
+      "domain": "optin.v1",
+      "metadata": { "coverage_type": "GENERAL",
+                    "residence_state": "HI" } }
+"""
+ERROR_REASON_JOB_CATEGORY_NOT_APPROVED: ErrorReason.ValueType  # 19
+"""FAILED_PRECONDITION. The job's category is not approved in the work state for types that were asked
+for. Have it approved, or ask for other types.
+
+`coverage_types` holds those types, separated by a comma and a space. Example:
+
+    { "reason": "JOB_CATEGORY_NOT_APPROVED",
+      "domain": "optin.v1",
+      "metadata": { "category_code": "jc_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                    "work_state": "NY",
+                    "coverage_types": "GENERAL, CYBER" } }
+"""
+ERROR_REASON_MATCHING_POLICY_EXISTS: ErrorReason.ValueType  # 20
+"""ALREADY_EXISTS. A policy of the contractor covers already what the quote is for; assignments reuse
+it without a quote.
+
+`policy` is that policy. Example:
+
+    { "reason": "MATCHING_POLICY_EXISTS",
+      "domain": "optin.v1",
+      "metadata": { "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
+"""
+ERROR_REASON_QUOTE_NOT_OPEN: ErrorReason.ValueType  # 21
+"""FAILED_PRECONDITION. The quote is expired: it can neither be changed nor applied for. Create
+another one.
+
+`status` is where it stands. Example:
+
+    { "reason": "QUOTE_NOT_OPEN",
+      "domain": "optin.v1",
+      "metadata": { "quote": "qt_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                    "status": "EXPIRED" } }
+"""
+ERROR_REASON_QUOTE_ALREADY_ISSUED: ErrorReason.ValueType  # 22
+"""FAILED_PRECONDITION. The quote was issued, which happens once: it can neither be changed nor applied
+for again.
+
+`policy` is the one that was issued for it. Example:
+
+    { "reason": "QUOTE_ALREADY_ISSUED",
+      "domain": "optin.v1",
+      "metadata": { "quote": "qt_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                    "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

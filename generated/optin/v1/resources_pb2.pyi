@@ -161,6 +161,62 @@ APPLICATION_STEP_DONE: ApplicationStep.ValueType  # 5
 """Nothing is due: the application is complete."""
 Global___ApplicationStep: _TypeAlias = ApplicationStep  # noqa: Y015
 
+class _QuoteStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuoteStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuoteStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUOTE_STATUS_UNSPECIFIED: _QuoteStatus.ValueType  # 0
+    """Not set. As a filter: every status."""
+    QUOTE_STATUS_OPEN: _QuoteStatus.ValueType  # 1
+    """It may be changed and applied for."""
+    QUOTE_STATUS_ISSUED: _QuoteStatus.ValueType  # 2
+    """An application for it was completed and a policy is in place. Final."""
+    QUOTE_STATUS_EXPIRED: _QuoteStatus.ValueType  # 3
+    """Not applied for in time. Final."""
+
+class QuoteStatus(_QuoteStatus, metaclass=_QuoteStatusEnumTypeWrapper):
+    """Where a quote stands."""
+
+QUOTE_STATUS_UNSPECIFIED: QuoteStatus.ValueType  # 0
+"""Not set. As a filter: every status."""
+QUOTE_STATUS_OPEN: QuoteStatus.ValueType  # 1
+"""It may be changed and applied for."""
+QUOTE_STATUS_ISSUED: QuoteStatus.ValueType  # 2
+"""An application for it was completed and a policy is in place. Final."""
+QUOTE_STATUS_EXPIRED: QuoteStatus.ValueType  # 3
+"""Not applied for in time. Final."""
+Global___QuoteStatus: _TypeAlias = QuoteStatus  # noqa: Y015
+
+class _WithholdingSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WithholdingSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WithholdingSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WITHHOLDING_SOURCE_UNSPECIFIED: _WithholdingSource.ValueType  # 0
+    """Not set: nobody does."""
+    WITHHOLDING_SOURCE_PLATFORM: _WithholdingSource.ValueType  # 1
+    """The platform, for all its contractors."""
+    WITHHOLDING_SOURCE_CONTRACTOR: _WithholdingSource.ValueType  # 2
+    """The contractor."""
+    WITHHOLDING_SOURCE_JOB: _WithholdingSource.ValueType  # 3
+    """The job."""
+
+class WithholdingSource(_WithholdingSource, metaclass=_WithholdingSourceEnumTypeWrapper):
+    """Who says that the premium is withheld from pay and remitted."""
+
+WITHHOLDING_SOURCE_UNSPECIFIED: WithholdingSource.ValueType  # 0
+"""Not set: nobody does."""
+WITHHOLDING_SOURCE_PLATFORM: WithholdingSource.ValueType  # 1
+"""The platform, for all its contractors."""
+WITHHOLDING_SOURCE_CONTRACTOR: WithholdingSource.ValueType  # 2
+"""The contractor."""
+WITHHOLDING_SOURCE_JOB: WithholdingSource.ValueType  # 3
+"""The job."""
+Global___WithholdingSource: _TypeAlias = WithholdingSource  # noqa: Y015
+
 class _UnderwritingReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -270,8 +326,9 @@ class _BindingOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Bindin
     types are left in `standard_workflow_coverage_types`.
     """
     BINDING_OUTCOME_COVERAGE_BOUND: _BindingOutcome.ValueType  # 2
-    """A policy was bound for the assignment, from the contractor's general opt-in. Nothing to do,
-    unless types are left in `standard_workflow_coverage_types`.
+    """A policy was bound: for the assignment, from the contractor's general opt-in, or with `workflow`
+    STANDARD later, from a quote for its job. Nothing to do, unless types are left in
+    `standard_workflow_coverage_types`.
     """
     BINDING_OUTCOME_STANDARD_WORKFLOW: _BindingOutcome.ValueType  # 3
     """The general opt-in did not apply (`reasons` say why) and no policy matched. Not covered: the
@@ -287,7 +344,7 @@ class _BindingOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Bindin
     """
 
 class BindingOutcome(_BindingOutcome, metaclass=_BindingOutcomeEnumTypeWrapper):
-    """What creating an assignment did about its coverage. The assignment stands in every case."""
+    """What was decided about an assignment's coverage. The assignment stands in every case."""
 
 BINDING_OUTCOME_UNSPECIFIED: BindingOutcome.ValueType  # 0
 """Not set. As a filter: every outcome."""
@@ -296,8 +353,9 @@ BINDING_OUTCOME_COVERAGE_REUSED: BindingOutcome.ValueType  # 1
 types are left in `standard_workflow_coverage_types`.
 """
 BINDING_OUTCOME_COVERAGE_BOUND: BindingOutcome.ValueType  # 2
-"""A policy was bound for the assignment, from the contractor's general opt-in. Nothing to do,
-unless types are left in `standard_workflow_coverage_types`.
+"""A policy was bound: for the assignment, from the contractor's general opt-in, or with `workflow`
+STANDARD later, from a quote for its job. Nothing to do, unless types are left in
+`standard_workflow_coverage_types`.
 """
 BINDING_OUTCOME_STANDARD_WORKFLOW: BindingOutcome.ValueType  # 3
 """The general opt-in did not apply (`reasons` say why) and no policy matched. Not covered: the
@@ -324,8 +382,9 @@ class _BindingWorkflowEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Bindi
     BINDING_WORKFLOW_GENERAL_OPT_IN: _BindingWorkflow.ValueType  # 1
     """The assignment was eligible for the contractor's general opt-in."""
     BINDING_WORKFLOW_STANDARD: _BindingWorkflow.ValueType  # 2
-    """It was not. A policy of any origin that matches every type asked for is reused; otherwise a
-    quote and an application for this job are needed.
+    """It was not, or not for all of its types. A policy of any origin that matches every type asked for
+    is reused; otherwise a quote and an application for this job are needed, and when its policy is
+    issued the assignment gets it.
     """
 
 class BindingWorkflow(_BindingWorkflow, metaclass=_BindingWorkflowEnumTypeWrapper):
@@ -336,8 +395,9 @@ BINDING_WORKFLOW_UNSPECIFIED: BindingWorkflow.ValueType  # 0
 BINDING_WORKFLOW_GENERAL_OPT_IN: BindingWorkflow.ValueType  # 1
 """The assignment was eligible for the contractor's general opt-in."""
 BINDING_WORKFLOW_STANDARD: BindingWorkflow.ValueType  # 2
-"""It was not. A policy of any origin that matches every type asked for is reused; otherwise a
-quote and an application for this job are needed.
+"""It was not, or not for all of its types. A policy of any origin that matches every type asked for
+is reused; otherwise a quote and an application for this job are needed, and when its policy is
+issued the assignment gets it.
 """
 Global___BindingWorkflow: _TypeAlias = BindingWorkflow  # noqa: Y015
 
@@ -841,7 +901,7 @@ class ApplicationSession(_message.Message):
     """
     quote: _builtins.str
     """The quote applied for, prefix `qt_`. Required unless `is_general_opt_in` is true, and then an
-    error. This version of the API makes no quotes yet.
+    error.
     """
     status: Global___ApplicationSessionStatus.ValueType
     """Where the application stands. A session past its `expire_time` reads as EXPIRED at once."""
@@ -903,8 +963,9 @@ Global___ApplicationSession: _TypeAlias = ApplicationSession  # noqa: Y015
 
 @_typing.final
 class ApplicationForm(_message.Message):
-    """What a contractor is asked and signs in one application session. A session keeps the version of
-    the form that it began with.
+    """What a contractor is asked and signs in one application session. It depends on the coverage types
+    and the work state applied for, and on whether the application is for a quote. A session keeps the
+    version of the form that it began with.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1016,6 +1077,142 @@ class Document(_message.Message):
 Global___Document: _TypeAlias = Document  # noqa: Y015
 
 @_typing.final
+class Quote(_message.Message):
+    """A price for covering one contractor on one job: the standard workflow, where the general opt-in does
+    not apply. Apply for it with an application session; when that is complete, a policy is issued.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CONTRACTOR_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
+    COVERAGE_TYPES_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    WORK_STATE_FIELD_NUMBER: _builtins.int
+    RESIDENCE_STATE_FIELD_NUMBER: _builtins.int
+    CATEGORY_CODE_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
+    NET_RATE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The quote's id, prefix `qt_`. Set by the server on create; in an update it names the quote to
+    change.
+    """
+    contractor: _builtins.str
+    """The contractor to be covered. In an update it has to be the same."""
+    job: _builtins.str
+    """The job to be covered."""
+    work_state: _builtins.str
+    """The job's work state when the quote was rated. It stays when the job changes."""
+    residence_state: _builtins.str
+    """The state where the contractor lived when the quote was rated. It stays when they move."""
+    category_code: _builtins.str
+    """The code of the job's category when the quote was rated, prefix `jc_`. It stays when the job
+    changes.
+    """
+    net_rate: _builtins.int
+    """The sum of `rates`, in cents per $100 of pay."""
+    status: Global___QuoteStatus.ValueType
+    """Where the quote stands. One past its `expire_time` reads as EXPIRED at once."""
+    policy: _builtins.str
+    """The policy that was issued for the quote, or that had come to match it by then. Set exactly when
+    ISSUED.
+    """
+    @_builtins.property
+    def coverage_types(self) -> _containers.RepeatedScalarFieldContainer[Global___CoverageType.ValueType]:
+        """The coverage asked for, at least one type. Duplicates count once; order means nothing, and the
+        enum's order is returned. MEDIA and CYBER are sold with GENERAL only, but for residents of Hawaii,
+        who are not offered GENERAL.
+        """
+
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """When the work starts, included. From 2000-01-01 to 5 years from now; in the `production`
+        environment not before 00:00 UTC today. Default: the next 00:00 UTC.
+        """
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When the work ends, excluded. After `effective_time`, by one calendar year at most, and no later
+        than 5 years from now. Default: 30 days after `effective_time`.
+        """
+
+    @_builtins.property
+    def rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoverageRate]:
+        """The premium rate of each type, in the order of `coverage_types`, as approved for the category in
+        the work state when the quote was rated. It holds until the quote is issued or expires, whatever
+        becomes of the approvals.
+        """
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on the quote can no longer be applied for: 30 days after `create_time`. It does not
+        expire while an application session of it is open, in review or not.
+        """
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the quote was created."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        contractor: _builtins.str = ...,
+        job: _builtins.str = ...,
+        coverage_types: _abc.Iterable[Global___CoverageType.ValueType] | None = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        work_state: _builtins.str = ...,
+        residence_state: _builtins.str = ...,
+        category_code: _builtins.str = ...,
+        rates: _abc.Iterable[Global___CoverageRate] | None = ...,
+        net_rate: _builtins.int = ...,
+        status: Global___QuoteStatus.ValueType = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        policy: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "effective_time", b"effective_time", "end_time", b"end_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category_code", b"category_code", "contractor", b"contractor", "coverage_types", b"coverage_types", "create_time", b"create_time", "effective_time", b"effective_time", "end_time", b"end_time", "expire_time", b"expire_time", "id", b"id", "job", b"job", "net_rate", b"net_rate", "policy", b"policy", "rates", b"rates", "residence_state", b"residence_state", "status", b"status", "work_state", b"work_state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quote: _TypeAlias = Quote  # noqa: Y015
+
+@_typing.final
+class CoverageRate(_message.Message):
+    """The price of one type of coverage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COVERAGE_TYPE_FIELD_NUMBER: _builtins.int
+    NET_RATE_FIELD_NUMBER: _builtins.int
+    coverage_type: Global___CoverageType.ValueType
+    """The type of coverage."""
+    net_rate: _builtins.int
+    """The premium rate, in cents per $100 of pay, 0 to 10,000."""
+    def __init__(
+        self,
+        *,
+        coverage_type: Global___CoverageType.ValueType = ...,
+        net_rate: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage_type", b"coverage_type", "net_rate", b"net_rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CoverageRate: _TypeAlias = CoverageRate  # noqa: Y015
+
+@_typing.final
 class Policy(_message.Message):
     """Insurance bound for one contractor, in one job category, for a term. A policy serves every
     assignment that it matches: the same category, the types asked for, the same work state if it
@@ -1087,14 +1284,16 @@ class Policy(_message.Message):
 
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the term, included. For a general opt-in: 00:00 UTC of the day on which the
-        assignment that caused it starts.
+        """The start of the term, included: 00:00 UTC of a day. For a general opt-in, the day on which the
+        assignment that caused it starts; for a quote, the day on which the quote starts, or on which its
+        application was completed, whichever is later.
         """
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """The end of the term, excluded. The same day one calendar year on (29 February: 1 March), or the
-        first UTC midnight at or after the end of the assignment that caused it, whichever is later.
+        first UTC midnight at or after the end of the assignment or quote that caused it, whichever is
+        later.
         """
 
     @_builtins.property
@@ -1219,6 +1418,104 @@ class Assignment(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Assignment: _TypeAlias = Assignment  # noqa: Y015
+
+@_typing.final
+class BindingDecision(_message.Message):
+    """One decision about an assignment's coverage, with the facts that it rested on. Decisions are never
+    changed: an assignment shows the last one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    DECIDE_TIME_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    APPLICATION_SESSION_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    WORK_STATE_FIELD_NUMBER: _builtins.int
+    RESIDENCE_STATE_FIELD_NUMBER: _builtins.int
+    WITHHOLDING_FIELD_NUMBER: _builtins.int
+    WITHHOLDING_SOURCE_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    BINDING_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """The decision's number among those about its assignment: 1, 2, 3, without gaps."""
+    trigger: _builtins.str
+    """What called for it: `assignment.created`; `carrier.answered`, where a remote carrier was asked;
+    `quote.issued`, where a policy was issued from a quote for the job. There may be more.
+    """
+    outcome: Global___BindingOutcome.ValueType
+    """What came of it: `binding.outcome` again."""
+    application_session: _builtins.str
+    """The completed application that it rested on, prefix `ias_`: a general opt-in, or the one for
+    `quote`. Empty when there was none.
+    """
+    work_state: _builtins.str
+    """The work state."""
+    residence_state: _builtins.str
+    """The state where the contractor lived."""
+    withholding: _builtins.bool
+    """True: the premium was withheld, which a general opt-in needs."""
+    withholding_source: Global___WithholdingSource.ValueType
+    """Who said so; of several, the first that the enum lists. UNSPECIFIED when nobody did."""
+    quote: _builtins.str
+    """The quote that was issued, prefix `qt_`. Empty for any other trigger."""
+    policy: _builtins.str
+    """The policy that was issued, or that the carrier answered for, prefix `pl_`. Empty for any other
+    trigger.
+    """
+    @_builtins.property
+    def decide_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was decided."""
+
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[Global___BindingReason.ValueType]:
+        """Why: `binding.reasons` again."""
+
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The contractor's policies that were looked at, prefix `pl_`: those neither cancelled nor failed."""
+
+    @_builtins.property
+    def approval(self) -> Global___JobCategoryApproval:
+        """The approval of the job's category for workers' compensation in the work state. Unset when there
+        was none, and where a quote had settled the price.
+        """
+
+    @_builtins.property
+    def binding(self) -> Global___Binding:
+        """The binding as it was decided."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        decide_time: _timestamp_pb2.Timestamp | None = ...,
+        trigger: _builtins.str = ...,
+        outcome: Global___BindingOutcome.ValueType = ...,
+        reasons: _abc.Iterable[Global___BindingReason.ValueType] | None = ...,
+        application_session: _builtins.str = ...,
+        policies: _abc.Iterable[_builtins.str] | None = ...,
+        approval: Global___JobCategoryApproval | None = ...,
+        work_state: _builtins.str = ...,
+        residence_state: _builtins.str = ...,
+        withholding: _builtins.bool = ...,
+        withholding_source: Global___WithholdingSource.ValueType = ...,
+        quote: _builtins.str = ...,
+        policy: _builtins.str = ...,
+        binding: Global___Binding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "binding", b"binding", "decide_time", b"decide_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_session", b"application_session", "approval", b"approval", "binding", b"binding", "decide_time", b"decide_time", "number", b"number", "outcome", b"outcome", "policies", b"policies", "policy", b"policy", "quote", b"quote", "reasons", b"reasons", "residence_state", b"residence_state", "trigger", b"trigger", "withholding", b"withholding", "withholding_source", b"withholding_source", "work_state", b"work_state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BindingDecision: _TypeAlias = BindingDecision  # noqa: Y015
 
 @_typing.final
 class Binding(_message.Message):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from optin.v1.assignment_service_pb2 import CreateAssignmentRequest
 
-from server.api.fields import ChangeRequest, FilterReference, ListRequest, known
+from server.api.fields import ChangeRequest, FilterReference, ListRequest, Reference, known
 from server.api.parse import violations_of
 from server.api.plain import to_datetime
 from server.domain.decision import AssignmentRequest
@@ -23,6 +23,10 @@ class ListAssignments(ListRequest):
     contractor: FilterReference = ""
     job: FilterReference = ""
     outcome: Annotated[BindingOutcome | None, known(BindingOutcome)] = None
+
+
+class ListBindingDecisions(ListRequest):
+    assignment: Reference
 
 
 def creation(request: CreateAssignmentRequest, now: datetime, *, past_allowed: bool) -> AssignmentRequest:
@@ -44,7 +48,7 @@ def creation(request: CreateAssignmentRequest, now: datetime, *, past_allowed: b
     try:
         period = assignment_period(times["effective_time"], times["end_time"], now, past_allowed=past_allowed)
     except InvalidFields as error:
-        found += (Violation(f"assignment.{bad.field}", bad.rule) for bad in error.violations)
+        found += error.within("assignment").violations
     if found:
         raise InvalidFields(found)
     types = tuple(sorted({CoverageType(number) for number in wanted.coverage_types}))

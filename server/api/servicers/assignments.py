@@ -10,7 +10,7 @@ from server.api import render
 from server.api.call import Call
 from server.api.fields import IdRequest
 from server.api.parse import parse
-from server.api.requests.assignments import ListAssignments, creation
+from server.api.requests.assignments import ListAssignments, ListBindingDecisions, creation
 from server.domain.errors import InvalidFields, Violation
 from server.domain.records import Assignment
 from server.service import assignments
@@ -73,3 +73,14 @@ class AssignmentService:
             )
         )
         return pb.ListAssignmentsResponse(assignments=map(render.assignment, items), next_page_token=token)
+
+    async def ListBindingDecisions(
+        self, request: pb.ListBindingDecisionsRequest, call: Call
+    ) -> pb.ListBindingDecisionsResponse:
+        wanted = parse(ListBindingDecisions, request)
+        items, token = await call.read(
+            lambda unit: assignments.list_decisions(unit, call.ctx, wanted.assignment, **wanted.page())
+        )
+        return pb.ListBindingDecisionsResponse(
+            binding_decisions=map(render.binding_decision, items), next_page_token=token
+        )

@@ -1,5 +1,8 @@
 """optin.v1.ApplicationSessionService."""
 
+from datetime import datetime
+
+from google.protobuf.message import Message
 from optin.v1 import application_session_service_pb2 as pb
 
 from server.api import render
@@ -14,8 +17,26 @@ from server.api.requests.sessions import (
     fits_its_workflow,
     has_a_step,
 )
+from server.domain.records import ApplicationSession
 from server.service import applications
-from server.service.once import Reply
+from server.service.binding import Asked
+from server.service.once import Awaits, Reply
+
+
+def completed_bytes(session: ApplicationSession, now: datetime) -> bytes:
+    """The response to who completed an application, by the last step or in review: on the wire both are the same."""
+    message = render.application_session(session, now)
+    return pb.SubmitApplicationStepResponse(application_session=message).SerializeToString(deterministic=True)
+
+
+def _response(
+    response: type[pb.SubmitApplicationStepResponse | pb.ReviewApplicationSessionResponse],
+    submitted: applications.Submitted,
+    now: datetime,
+) -> Message | Awaits | Asked:
+    if not isinstance(submitted, ApplicationSession):
+        return submitted
+    return response(application_session=render.application_session(submitted, now))
 
 
 class ApplicationSessionService:
@@ -61,28 +82,28 @@ class ApplicationSessionService:
         self, request: pb.GetApplicationFormRequest, call: Call
     ) -> pb.GetApplicationFormResponse:
         wanted = parse(IdRequest, request)
-        form, state = await call.read(lambda unit: applications.get_form(unit, call.ctx, wanted.id))
-        return pb.GetApplicationFormResponse(application_form=render.application_form(form, state))
+        form = await call.read(lambda unit: applications.get_form(unit, call.ctx, wanted.id))
+        return pb.GetApplicationFormResponse(application_form=render.application_form(form))
 
     async def SubmitApplicationStep(self, request: pb.SubmitApplicationStepRequest, call: Call) -> Reply:
         wanted = parse(SubmitApplicationStep, request, has_a_step)
-        return await call.change(
+        return await call.change_or_wait(
             request,
-            lambda unit: pb.SubmitApplicationStepResponse(
-                application_session=render.application_session(
-                    applications.submit_step(unit, call.ctx, wanted.id, wanted.step()), call.ctx.now
-                )
+            lambda unit, attempt: _response(
+                pb.SubmitApplicationStepResponse,
+                applications.submit_step(unit, call.ctx, call.binder, attempt, wanted.id, wanted.step()),
+                call.ctx.now,
             ),
         )
 
     async def ReviewApplicationSession(self, request: pb.ReviewApplicationSessionRequest, call: Call) -> Reply:
         w = parse(ReviewApplicationSession, request)
-        return await call.change(
+        return await call.change_or_wait(
             request,
-            lambda unit: pb.ReviewApplicationSessionResponse(
-                application_session=render.application_session(
-                    applications.review(unit, call.ctx, w.id, w.decision, w.note), call.ctx.now
-                )
+            lambda unit, attempt: _response(
+                pb.ReviewApplicationSessionResponse,
+                applications.review(unit, call.ctx, call.binder, attempt, w.id, w.decision, w.note),
+                call.ctx.now,
             ),
         )
 

@@ -6,13 +6,13 @@ a finding names; its docstring says what should be.
 
 from collections.abc import Callable, Iterator
 
-from server.domain.invariants import assignments, contractors, keys
+from server.domain.invariants import assignments, contractors, keys, quotes
 from server.domain.invariants.books import Books, EmailRow, Entry, Finding, Ids, RequestRow, Terms
 
 
 def of_contractor(books: Books, terms: Terms) -> Iterator[Finding]:
     """When all its entries were noted."""
-    for rule in contractors.RULES:
+    for rule in (*contractors.RULES, *quotes.RULES):
         for ids in rule(books, terms):
             yield Finding(rule_name(rule), ids)
 

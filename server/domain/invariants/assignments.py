@@ -1,11 +1,12 @@
 """The invariants of an assignment and its decisions."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from server.domain.enums import BindingOutcome, BindingWorkflow, PolicyStatus
-from server.domain.invariants.books import Books, Cause, Entry, Ids, Terms
-from server.domain.invariants.cover import covers, was_complete
-from server.domain.records import Policy
+from server.domain.invariants.books import Books, Cause, DecisionRow, Entry, Ids, Terms
+from server.domain.invariants.cover import covered_types, covers, was_complete
+from server.domain.records import Policy, Quote
 
 COVERED = (BindingOutcome.COVERAGE_REUSED, BindingOutcome.COVERAGE_BOUND)
 NAMES_POLICIES = (*COVERED, BindingOutcome.BINDING_PENDING)
@@ -63,24 +64,29 @@ def policies_named_are_there(books: Books, entry: Entry, _: Terms) -> Ids:
 
 
 def policies_named_cover_the_assignment(books: Books, entry: Entry, _: Terms) -> Ids:
-    """One of the policies covers the category, the state, the period, and the types that the workflow is for."""
+    """Together they cover the types that are said to be covered; each fits category, state and period.
+
+    States are as they were when the policy was first named.
+    """
     if entry.assignment is None:
         return
+    first = _first_named(entry, NAMES_POLICIES)
     for decision in entry.decisions:
-        cause = Cause(entry.assignment, decision)
         named = [books.policies[policy] for policy in decision.policies if policy in books.policies]
-        if named and not any(covers(policy, cause) for policy in named):
+        types = {type_ for policy in named for type_ in policy.coverage_types}
+        fit = all(covers(policy, Cause(entry.assignment, first.get(policy.id, decision))) for policy in named)
+        if named and not (fit and types.issuperset(covered_types(Cause(entry.assignment, decision)))):
             yield entry.id, *decision.policies
 
 
 def policies_named_were_issued(books: Books, entry: Entry, terms: Terms) -> Ids:
-    """The cover that an assignment shows was issued, and not cancelled before."""
+    """The cover that an assignment shows was issued, and not cancelled before it was decided."""
     if not entry.decisions or entry.decisions[-1].outcome not in COVERED:
         return
-    last = entry.decisions[-1]
-    for id_ in last.policies:
+    first = _first_named(entry, COVERED)
+    for id_ in entry.decisions[-1].policies:
         policy = books.policies.get(id_)
-        if policy is not None and not _was_issued(policy, last.decide_time, terms):
+        if policy is not None and not _was_issued(policy, first[id_].decide_time, terms):
             yield entry.id, id_
 
 
@@ -104,6 +110,29 @@ def decision_rests_on_a_complete_opt_in(books: Books, entry: Entry, terms: Terms
                 yield entry.id, decision.application_session or "none"
 
 
+def decision_by_a_quote_has_its_policy(books: Books, entry: Entry, _: Terms) -> Ids:
+    """What was decided because a quote was issued names the quote's policy, and the quote is for the job."""
+    for decision in entry.decisions:
+        id_ = decision.evidence.get("quote", "")
+        quote = books.quotes.get(id_)
+        if id_ and (quote is None or quote.policy not in decision.policies or not _is_for(quote, entry)):
+            yield entry.id, id_
+
+
+def _is_for(quote: Quote, entry: Entry) -> bool:
+    return entry.assignment is None or entry.assignment.job == quote.job
+
+
+def _first_named(entry: Entry, outcomes: Collection[BindingOutcome]) -> dict[str, DecisionRow]:
+    """The decision of such an outcome that named a policy first, by policy."""
+    found: dict[str, DecisionRow] = {}
+    for decision in entry.decisions:
+        if decision.outcome in outcomes:
+            for policy in decision.policies:
+                found.setdefault(policy, decision)
+    return found
+
+
 def _was_issued(policy: Policy, time: datetime, terms: Terms) -> bool:
     if policy.status is PolicyStatus.CANCELLED:
         return policy.cancel_time is None or policy.cancel_time + terms.span >= time
@@ -121,4 +150,5 @@ RULES = (
     policies_named_were_issued,
     pending_assignment_is_being_bound,
     decision_rests_on_a_complete_opt_in,
+    decision_by_a_quote_has_its_policy,
 )

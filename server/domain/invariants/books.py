@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from server.domain.carrier import CarrierOrder, PendingBinding
 from server.domain.enums import (
     ApplicationSessionStatus,
     BindingOutcome,
     BindingWorkflow,
     CoverageType,
 )
-from server.domain.ports import CarrierOrder, PendingBinding
-from server.domain.records import Policy
+from server.domain.records import Policy, Quote
 from server.domain.terms import Period
 
 Ids = Iterator[tuple[str, ...]]
@@ -84,12 +84,14 @@ class SessionRow(NamedTuple):
     status: ApplicationSessionStatus
     expire_time: datetime
     complete_time: datetime | None
+    quote: str
 
 
 class AssignmentRow(NamedTuple):
     contractor: str
     id: str
     platform: str
+    job: str
     coverage_types: tuple[CoverageType, ...]
     effective_time: datetime
     end_time: datetime
@@ -114,6 +116,7 @@ class DecisionRow(NamedTuple):
     policies: tuple[str, ...]
     application_session: str
     net_rate: int
+    standard_workflow_coverage_types: tuple[CoverageType, ...]
     facts: str  # JSON
 
     @property
@@ -156,7 +159,7 @@ class Entry(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """The assignment that a policy was bound for, and the decision that did it."""
+    """The assignment that an opt-in's policy was bound for, and the decision that did it."""
 
     assignment: AssignmentRow
     decision: DecisionRow
@@ -170,6 +173,7 @@ class Books:
     contractor: ContractorRow | None = None  # None: rows of nobody
     sessions: dict[str, SessionRow] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
+    quotes: dict[str, Quote] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)  # by policy
     orders: list[CarrierOrder] = field(default_factory=list)
     causes: defaultdict[str, list[Cause]] = field(default_factory=lambda: defaultdict(list))  # by policy
@@ -179,7 +183,8 @@ class Books:
         if entry.assignment is None:
             return
         for decision in entry.decisions:
-            if decision.outcome in (BindingOutcome.COVERAGE_BOUND, BindingOutcome.BINDING_PENDING):
+            by_opt_in = decision.workflow is BindingWorkflow.GENERAL_OPT_IN
+            if by_opt_in and decision.outcome in (BindingOutcome.COVERAGE_BOUND, BindingOutcome.BINDING_PENDING):
                 self._note_cause(Cause(entry.assignment, decision))
         if entry.assignment.outcome is BindingOutcome.BINDING_PENDING and entry.decisions:
             self.waiting.update((policy, entry.id) for policy in entry.decisions[-1].policies)

@@ -6,7 +6,7 @@ from server.domain.application import LIVE, OPEN
 from server.domain.decision import OPT_IN_COVERS
 from server.domain.enums import CarrierOrderKind, PolicyOrigin, PolicyStatus
 from server.domain.invariants.books import Books, Ids, Terms
-from server.domain.invariants.cover import BY_OPT_IN, need, was_complete, would_match
+from server.domain.invariants.cover import BY_OPT_IN, need, was_complete, was_usable, would_match
 from server.domain.records import Policy
 from server.domain.terms import policy_term
 
@@ -20,10 +20,11 @@ def contractor_exists(books: Books, _: Terms) -> Ids:
 
 
 def contractor_has_one_platform(books: Books, _: Terms) -> Ids:
-    """A contractor's sessions, policies, bindings and carrier orders are of its platform."""
+    """A contractor's sessions, quotes, policies, bindings and carrier orders are of its platform."""
     if books.contractor is None:
         return
     rows = [(session.id, session.platform) for session in books.sessions.values()]
+    rows += [(quote.id, quote.platform) for quote in books.quotes.values()]
     rows += [(policy.id, policy.platform) for policy in books.policies.values()]
     rows += [(policy, pending.binding.platform) for policy, pending in books.pending.items()]
     rows += [(order.policy, order.platform) for order in books.orders]
@@ -89,10 +90,12 @@ def pending_policy_is_in_time(books: Books, terms: Terms) -> Ids:
 
 
 def pending_policy_has_its_assignment(books: Books, _: Terms) -> Ids:
-    """An assignment is pending with each policy that is being bound."""
+    """An assignment is pending with each policy that is being bound, but with those for quotes."""
     for id_, pending in books.pending.items():
-        if books.waiting.get(id_) != pending.binding.assignment:
-            yield id_, pending.binding.assignment
+        policy = books.policies.get(id_)
+        for_a_quote = policy is not None and policy.origin is PolicyOrigin.QUOTE
+        if books.waiting.get(id_, "") != pending.binding.assignment or for_a_quote == bool(pending.binding.assignment):
+            yield id_, pending.binding.assignment or "none"
 
 
 def pending_policy_is_awaited_by_its_request(books: Books, _: Terms) -> Ids:
@@ -146,23 +149,13 @@ def opt_in_policy_was_needed(books: Books, terms: Terms) -> Ids:
             wanted = need(cause, BY_OPT_IN, policy.residence_state)
             seen = frozenset(cause.decision.evidence.get("policies", ()))
             for other in alike:
-                if would_match(other, wanted) and _was_usable(other, policy, seen, terms):
+                if would_match(other, wanted) and (other.id in seen or was_usable(other, policy, terms)):
                     yield policy.id, other.id, cause.assignment.id
         alike.append(policy)
 
 
 def _opt_in_policies(books: Books) -> list[Policy]:
     return [policy for policy in books.policies.values() if policy.origin is PolicyOrigin.GENERAL_OPT_IN]
-
-
-def _was_usable(other: Policy, policy: Policy, seen: frozenset[str], terms: Terms) -> bool:
-    """Whether an earlier policy was issued or being bound when another was bound.
-
-    It was if the decision says that it saw it, or if it is so still: what has ended stays so.
-    """
-    if other.id in seen or other.status in (PolicyStatus.ACTIVE, PolicyStatus.PENDING):
-        return True
-    return other.cancel_time is not None and other.cancel_time > policy.create_time + terms.span
 
 
 RULES = (

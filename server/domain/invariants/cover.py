@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from server.domain.decision import OPT_IN_COVERS
-from server.domain.enums import BindingWorkflow, CoverageType, PolicyStatus
+from server.domain.enums import CoverageType, PolicyStatus
 from server.domain.invariants.books import Cause, SessionRow, Terms
 from server.domain.matching import Need, matches
 from server.domain.records import Policy
@@ -31,14 +31,24 @@ def would_match(policy: Policy, wanted: Need) -> bool:
     return matches(usable, wanted)
 
 
+def covered_types(cause: Cause) -> frozenset[CoverageType]:
+    """The types asked for that the decision says are covered."""
+    return frozenset(cause.assignment.coverage_types).difference(cause.decision.standard_workflow_coverage_types)
+
+
 def covers(policy: Policy, cause: Cause) -> bool:
-    """Whether it covers what the decision's workflow had to cover."""
-    by_opt_in = cause.decision.workflow is BindingWorkflow.GENERAL_OPT_IN
-    types = BY_OPT_IN if by_opt_in else frozenset(cause.assignment.coverage_types)
+    """Whether it covers some of what the decision says is covered, in category, state and period."""
     residence = policy.residence_state
     if CoverageType.GENERAL in policy.coverage_types:  # where the contractor lived then
         residence = cause.decision.evidence.get("residence_state", residence)
-    return would_match(policy, need(cause, types, residence))
+    return would_match(policy, need(cause, covered_types(cause).intersection(policy.coverage_types), residence))
+
+
+def was_usable(other: Policy, policy: Policy, terms: Terms) -> bool:
+    """Whether an earlier policy was surely issued or being bound when another was bound: what has ended stays so."""
+    if other.status in (PolicyStatus.ACTIVE, PolicyStatus.PENDING):
+        return True
+    return other.cancel_time is not None and other.cancel_time > policy.create_time + terms.span
 
 
 def was_complete(session: SessionRow | None, state: str, time: datetime, terms: Terms) -> bool:

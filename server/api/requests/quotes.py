@@ -1,0 +1,59 @@
+"""Requests about quotes."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+from server.api.fields import ChangeRequest, CoverageTypes, Fields, FilterReference, ListRequest, Reference, known
+from server.domain.enums import CoverageType, QuoteStatus
+from server.domain.errors import InvalidFields, Violation
+from server.domain.terms import assignment_period
+
+
+def _some(types: tuple[CoverageType, ...]) -> tuple[CoverageType, ...]:
+    if not types:
+        raise ValueError("is required")
+    return types
+
+
+def _valid(time: datetime | None) -> datetime:
+    if time is None:  # of a message that is set
+        raise ValueError("must be a valid timestamp")
+    return time
+
+
+Time = Annotated[datetime | None, BeforeValidator(_valid)]
+
+
+class QuoteFields(Fields):
+    contractor: Reference
+    job: Reference
+    coverage_types: Annotated[CoverageTypes, AfterValidator(_some)]
+    effective_time: Time = None
+    end_time: Time = None
+
+
+class CreateQuote(ChangeRequest):
+    quote: QuoteFields
+
+
+class ListQuotes(ListRequest):
+    contractor: FilterReference = ""
+    job: FilterReference = ""
+    status: Annotated[QuoteStatus | None, known(QuoteStatus)] = None
+
+
+def dates_fit(now: datetime, *, past_allowed: bool) -> Callable[[dict[str, Any]], Iterable[Violation]]:
+    """The rules over both dates of a new quote: an assignment's (spec 10)."""
+
+    def check(request: dict[str, Any]) -> Iterable[Violation]:
+        quote = request.get("quote", {})
+        try:
+            assignment_period(quote.get("effective_time"), quote.get("end_time"), now, past_allowed=past_allowed)
+        except InvalidFields as error:
+            return error.within("quote").violations
+        return ()
+
+    return check
