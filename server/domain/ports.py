@@ -18,6 +18,7 @@ from server.domain.enums import (
     CoverageType,
     PolicyStatus,
 )
+from server.domain.events import Event, EventType, Subject
 from server.domain.records import (
     ApplicationSession,
     Approval,
@@ -103,6 +104,9 @@ class ApplicationSessions(Protocol):
         status: ApplicationSessionStatus | None = None,
     ) -> Sequence[ApplicationSession]: ...
 
+    def expired(self, now: datetime, most: int) -> Sequence[ApplicationSession]:
+        """Open ones past their time whose expiry is not told yet, of all platforms, the longest past first."""
+
     def insert(self, session: ApplicationSession) -> None: ...
 
     def update(self, session: ApplicationSession) -> None: ...
@@ -120,6 +124,9 @@ class Policies(Protocol):
     def page(
         self, platform: str, page: Page, *, now: datetime, contractor: str = "", status: PolicyStatus | None = None
     ) -> Sequence[Policy]: ...
+
+    def expired(self, now: datetime, most: int) -> Sequence[Policy]:
+        """Active ones past their term whose expiry is not told yet, of all platforms, the longest past first."""
 
     def insert(self, policies: Sequence[Policy]) -> None: ...
 
@@ -233,6 +240,39 @@ class Requests(Protocol):
         """Deletes the oldest that were stored before; returns how many."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventFilter:
+    """Which events are wanted; an empty part takes all."""
+
+    types: frozenset[EventType] = frozenset()
+    resource: str = ""
+
+
+class Events(Protocol):
+    """The outbox. An event is recorded in the transaction of its change, and can be read once it has its position."""
+
+    def record(self, type_: EventType, subject: Subject, now: datetime) -> None:
+        """Tells of a change to the subject, which is given as it is afterwards."""
+
+    def add(self, event: Event) -> None:
+        """As `record`, where the event is made already."""
+
+    def position(self, platform: str, event_id: str) -> int | None:
+        """None where no such event can be read."""
+
+    def oldest(self, platform: str) -> str:
+        """The id of the oldest event that is kept; empty when there is none."""
+
+    def last_position(self) -> int:
+        """Of all platforms; 0 before the first."""
+
+    def after(self, platform: str, position: int, most: int, wanted: EventFilter = ...) -> Sequence[Event]:
+        """In order. An empty platform: of all."""
+
+    def sweep(self, before: datetime, most: int) -> int:
+        """Deletes the first ones, as long as they were recorded before; returns how many."""
+
+
 class Unit(Protocol):
     """One transaction, or one reader's view of the database."""
 
@@ -254,6 +294,8 @@ class Unit(Protocol):
     def pending(self) -> PendingBindings: ...
     @property
     def orders(self) -> CarrierOrders: ...
+    @property
+    def events(self) -> Events: ...
 
     def savepoint(self) -> AbstractContextManager[object]:
         """What is written inside is undone when the block raises; the unit goes on."""
@@ -272,6 +314,9 @@ class Storage(Protocol):
 
         Raises Conflict, StorageUnavailable (then what was written may be unknown), or what `work` raised.
         """
+
+    async def sequence(self, most: int) -> int:
+        """Gives committed events that have none their positions; how many. Raises Conflict, StorageUnavailable."""
 
     async def ping(self) -> None:
         """Raises StorageUnavailable."""

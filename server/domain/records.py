@@ -121,6 +121,7 @@ class ApplicationSession:
     answers: Mapping[str, bool | int | str] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     review_note: str = ""
+    expiry_told: bool = False  # that its time has passed is recorded as an event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +147,7 @@ class Policy:
     cancel_reason: str = ""
     remote: bool = False  # a remote carrier binds it, and is told when it ends
     fail_reason: BindingReason | None = None  # why it is FAILED
+    expiry_told: bool = False  # that its term has passed is recorded as an event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

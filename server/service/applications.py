@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from server.domain import application
+from server.domain import application, events
 from server.domain.enums import ApplicationSessionStatus, ReviewDecision
 from server.domain.errors import NotFound, PremiumWithholdingRequired, WorkStateNotOffered
 from server.domain.forms import Form, form, newest
@@ -85,11 +85,11 @@ def submit_step(unit: Unit, ctx: Context, session_id: str, step: application.Ste
     session = get(unit, ctx, session_id)  # again: what was read before the lock may have changed
     application.require_open(session, ctx.now)  # a deleted contractor's session says that it is closed
     before = contractors.get_live(unit, ctx, contractor_id)
-    session, after = application.submit(session, before, step, ctx.now)
-    unit.sessions.update(session)
+    submitted, after = application.submit(session, before, step, ctx.now)
+    _keep(unit, ctx, session, submitted)
     if after != before:
         unit.contractors.update(after)
-    return session
+    return submitted
 
 
 def review(unit: Unit, ctx: Context, session_id: str, decision: ReviewDecision, note: str) -> ApplicationSession:
@@ -111,6 +111,13 @@ def _change(
     unit: Unit, ctx: Context, session_id: str, change: Callable[[ApplicationSession], ApplicationSession]
 ) -> ApplicationSession:
     unit.contractors.lock([get(unit, ctx, session_id).contractor])
-    session = change(get(unit, ctx, session_id))
-    unit.sessions.update(session)
-    return session
+    before = get(unit, ctx, session_id)
+    after = change(before)
+    _keep(unit, ctx, before, after)
+    return after
+
+
+def _keep(unit: Unit, ctx: Context, before: ApplicationSession, after: ApplicationSession) -> None:
+    unit.sessions.update(after)
+    if after.status is not before.status:
+        unit.events.record(events.OF_SESSION[after.status], after, ctx.now)

@@ -8,16 +8,18 @@ from datetime import timedelta
 from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, given_up
 from server.domain.enums import BindingOutcome, CoverageType
 from server.domain.errors import ConcurrentUpdate, DomainError, NotFound
+from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import Carrier, DecisionRecord, PendingBinding, StoredRequest, Unit
 from server.domain.records import Assignment, Binding, Policy
 from server.service.binding import new_policy, settled
 from server.service.context import Context, new_id
+from server.service.events import Rendered, new_event
 from server.service.facts import FactsOf
 from server.service.once import Awaits, Reply, RequestKey, replay, to_store
 from server.service.paging import paged
 from server.service.writer import LOCKED, Locked
 
-CREATED = "assignment.created"
+CREATED = EventType.ASSIGNMENT_CREATED.value  # the trigger of the first decision
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +50,7 @@ class CreateAssignments:
 
     carrier: Carrier | None  # None: a remote one, which is asked between two units
     lease: timedelta  # how long a remote carrier may be asked before another worker takes over
-    render: Callable[[Assignment], bytes]
+    render: Callable[[Assignment], Rendered]
 
     def __call__(self, unit: Unit, creations: Sequence[Creation]) -> list[Result]:
         by_platform = defaultdict(list)
@@ -124,10 +126,11 @@ class _Batch:
             if policy.fail_reason is not None:
                 binding = failed(binding, request.coverage_types, policy.fail_reason)
         self._policies.append(policy)
+        self._unit.events.record(OF_POLICY[policy.status], policy, ctx.now)
         self._facts.add(policy)
         if carrier is not None:
             return self._made(creation, facts, binding)
-        assignment = self._assign(creation, facts, replace(binding, outcome=BindingOutcome.BINDING_PENDING))
+        assignment, _ = self._assign(creation, facts, replace(binding, outcome=BindingOutcome.BINDING_PENDING))
         self._pending.append(
             PendingBinding(
                 platform=ctx.platform,
@@ -142,9 +145,11 @@ class _Batch:
         return Asked(policy, self._pending[-1])
 
     def _made(self, creation: Creation, facts: Facts, binding: Binding) -> Reply:
-        return Reply(self._terms.render(self._assign(creation, facts, binding)), outcome=binding.outcome.name)
+        _, response = self._assign(creation, facts, binding)
+        return Reply(response, outcome=binding.outcome.name)
 
-    def _assign(self, creation: Creation, facts: Facts, binding: Binding) -> Assignment:
+    def _assign(self, creation: Creation, facts: Facts, binding: Binding) -> tuple[Assignment, bytes]:
+        """The assignment and the response that tells of it."""
         ctx = creation.ctx
         assignment = assignment_of(ctx, creation.request, facts, binding, new_id("an"))
         self._decisions.append(
@@ -156,7 +161,9 @@ class _Batch:
                 facts=evidence(facts, binding),
             )
         )
-        return assignment
+        rendered = self._terms.render(assignment)
+        self._unit.events.add(new_event(EventType.ASSIGNMENT_CREATED, assignment, ctx.now, rendered.data))
+        return assignment, rendered.response
 
     def _write(self) -> None:
         if self._policies:

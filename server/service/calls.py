@@ -9,6 +9,7 @@ from server.domain.decision import AssignmentRequest
 from server.domain.ports import Clock, Storage, Unit
 from server.service.assignments import Asked, CreateAssignments, Creation
 from server.service.context import Context
+from server.service.feed import Feed
 from server.service.once import Awaits, Reply, RequestKey, once
 from server.service.remote import RemoteBindings
 from server.service.waiting import Settlements
@@ -38,6 +39,7 @@ class Calls:
         remote: RemoteBindings | None,
         clock: Clock,
         terms: Terms,
+        feed: Feed,
     ) -> None:
         self._storage = storage
         self._writer = writer
@@ -46,6 +48,7 @@ class Calls:
         self._remote = remote
         self._clock = clock
         self.terms = terms
+        self.feed = feed
 
     def context(self, deadline: float | None) -> Context:
         return Context(

@@ -14,6 +14,7 @@ from server.domain.errors import Retryable
 from server.domain.ports import CarrierOrder, Clock, PendingBinding, RemoteCarrier, Storage
 from server.domain.records import Assignment, Policy
 from server.service.assignments import Asked
+from server.service.events import Rendered
 from server.service.once import Reply
 from server.service.settling import settle, take_over
 from server.service.tasks import Tasks
@@ -35,7 +36,7 @@ class RemoteBindings:
     storage: Storage
     writer: Writer
     carrier: RemoteCarrier
-    render: Callable[[Assignment], bytes]
+    render: Callable[[Assignment], Rendered]
     clock: Clock
     lease: timedelta
     settlements: Settlements
@@ -83,7 +84,7 @@ class RemoteBindings:
         ids = [pending.assignment]
         found = await self.storage.read(lambda unit: unit.assignments.find(pending.platform, ids))
         assignment = found[pending.assignment]
-        return Reply(self.render(assignment), outcome=assignment.binding.outcome.name)
+        return Reply(self.render(assignment).response, outcome=assignment.binding.outcome.name)
 
     async def _settle(self, pending: PendingBinding, answer: Answer) -> Reply | None:
         """As long as the lease lasts: then the answer is for another worker to get."""

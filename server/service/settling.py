@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from server.domain.carrier import Answer, Bound, NotAsked, NotKnown
 from server.domain.decision import failed
 from server.domain.enums import BindingOutcome, CarrierOrderKind
+from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import CarrierOrder, DecisionRecord, PendingBinding, Unit
 from server.domain.records import Assignment, Policy
 from server.service.binding import settled
 from server.service.context import new_id
+from server.service.events import Rendered, new_event
 from server.service.once import Reply
 
 ANSWERED = "carrier.answered"
@@ -18,7 +20,7 @@ MOST_TAKEN_OVER = 20
 
 
 def settle(
-    unit: Unit, pending: PendingBinding, answer: Answer, now: datetime, render: Callable[[Assignment], bytes]
+    unit: Unit, pending: PendingBinding, answer: Answer, now: datetime, render: Callable[[Assignment], Rendered]
 ) -> Reply | None:
     """The answer to who created the assignment; None when another worker has taken over."""
     unit.contractors.lock([pending.contractor])
@@ -30,6 +32,7 @@ def settle(
     deleted = contractor.delete_time is not None
     policy = settled(policy, NotAsked() if deleted else answer)
     unit.policies.update([policy])
+    unit.events.record(OF_POLICY[policy.status], policy, now)
     if isinstance(answer, NotKnown) or (deleted and isinstance(answer, Bound)):
         # The caller is told BINDING_FAILED: what may be bound there is voided, so that this stays true.
         unit.orders.insert([order(policy, CarrierOrderKind.VOID, now)])
@@ -65,7 +68,7 @@ def _decide_again(
     policy: Policy,
     answer: Answer,
     now: datetime,
-    render: Callable[[Assignment], bytes],
+    render: Callable[[Assignment], Rendered],
 ) -> Reply:
     assignment = unit.assignments.find(pending.platform, [pending.assignment])[pending.assignment]
     if policy.fail_reason is None:
@@ -80,7 +83,11 @@ def _decide_again(
         facts={"policy": policy.id, "answer": type(answer).__name__},
     )
     unit.assignments.decide_again(decision)
-    reply = Reply(render(decision.assignment), outcome=binding.outcome.name)
+    rendered = render(decision.assignment)
+    covered = policy.fail_reason is None
+    told = EventType.ASSIGNMENT_COVERED if covered else EventType.ASSIGNMENT_UNCOVERED
+    unit.events.add(new_event(told, decision.assignment, now, rendered.data))
+    reply = Reply(rendered.response, outcome=binding.outcome.name)
     if pending.request_id:
         unit.requests.settle(pending.platform, pending.request_id, reply.body)
     return reply

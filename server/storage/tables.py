@@ -7,6 +7,7 @@ Uniqueness across contractors lives in tables keyed by what is unique: `requests
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -34,6 +35,13 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
+
+
+def to_be_told_expired(table: Table) -> None:
+    """Finds what may have passed its time without having been told, however much has been."""
+    untold = table.c.expiry_told.is_(False)
+    Index(f"ix_{table.name}_untold", table.c.status, table.c.expire_time, sqlite_where=untold, postgresql_where=untold)
+
 
 contractors = Table(
     "contractors",
@@ -124,10 +132,12 @@ application_sessions = Table(
     Column("create_time", UtcDateTime, nullable=False),
     Column("expire_time", UtcDateTime, nullable=False),
     Column("complete_time", UtcDateTime),
+    Column("expiry_told", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("contractor", "id"),
     Index(None, "platform", "id"),
     Index(None, "platform", "status", "id"),
 )
+to_be_told_expired(application_sessions)
 
 policies = Table(
     "policies",
@@ -153,12 +163,14 @@ policies = Table(
     Column("cancel_reason", String, nullable=False),
     Column("remote", Boolean, nullable=False, server_default=false()),
     Column("fail_reason", Enum(enums.BindingReason)),
+    Column("expiry_told", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("contractor", "id"),
     # Two binders that saw the same state cannot both insert (spec 7).
     UniqueConstraint("platform", "contractor", "number"),
     Index(None, "platform", "id"),
     Index(None, "platform", "status", "id"),
 )
+to_be_told_expired(policies)
 
 assignments = Table(
     "assignments",
@@ -246,6 +258,28 @@ carrier_orders = Table(
     PrimaryKeyConstraint("contractor", "policy", "kind"),
     ForeignKeyConstraint(["contractor", "policy"], ["policies.contractor", "policies.id"]),
     Index(None, "due_time"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("platform", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("resource", String, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("data", LargeBinary, nullable=False),  # the resource as it was, as the wire has it
+    Column("position", BigInteger),  # in the order of commits; none: waits for the sequencer
+    UniqueConstraint("position"),
+    Index(None, "platform", "resource", "position"),
+)
+
+event_sequence = Table(
+    "event_sequence",
+    metadata,
+    # One row, the lease of who gives positions: it is held for as long as the transaction that has locked it.
+    Column("name", String, primary_key=True),
+    Column("last", BigInteger, nullable=False),
 )
 
 writers = Table(

@@ -53,6 +53,7 @@ SERVICES = {
     ],
     "AssignmentService": ["CreateAssignment", "BatchCreateAssignments", "GetAssignment", "ListAssignments"],
     "PolicyService": ["GetPolicy", "ListPolicies", "CancelPolicy"],
+    "EventService": ["ListEvents", "WatchEvents"],
 }
 
 FIELDS = {
@@ -72,6 +73,7 @@ FIELDS = {
     "cancel_reason",
     "Assignment": "contractor job coverage_types effective_time end_time id work_state category_code policy binding "
     "status create_time",
+    "Event": "id type resource create_time contractor application_session job_category policy assignment",
     "Binding": "outcome workflow policies application_session reasons message net_rate "
     "standard_workflow_coverage_types",
 }
