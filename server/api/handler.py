@@ -48,7 +48,7 @@ def service_handler(service: ServiceDescriptor, servicer: Servicer, calls: Calls
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
-def _handler(handler: "_Handler", method: MethodDescriptor) -> grpc.RpcMethodHandler[bytes, bytes]:
+def _handler(handler: "_Handler", method: MethodDescriptor) -> "grpc.RpcMethodHandler[bytes, bytes]":
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(handler.stream, request_deserializer=None, response_serializer=None)
     return grpc.unary_unary_rpc_method_handler(handler.handle, request_deserializer=None, response_serializer=None)

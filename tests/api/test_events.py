@@ -2,17 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo
 from optin.v1 import event_service_pb2 as pb
 from optin.v1 import job_service_pb2 as jobs_pb
 from optin.v1 import resources_pb2 as resources
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from server.app import running
+from server.config import Settings
 from server.domain.events import EventType
 from server.service import expiry, feed
 from tests.conftest import Clock, Serving
@@ -144,15 +149,18 @@ async def test_watchers_have_a_bound_and_their_place_is_free_when_they_leave(ser
                     await asyncio.sleep(0.01)
 
 
-async def test_a_stop_ends_the_streams_and_says_when_to_come_again(serve: Serving) -> None:
-    async with serve() as client:
-        await client.category()
-        events = watched(client)
-        await taken(events, 1)
-        ended = asyncio.ensure_future(refused(anext(events)))
-        await asyncio.sleep(0)
-    refusal = await ended
+async def test_a_stop_ends_the_streams_and_says_when_to_come_again(tmp_path: Path) -> None:
+    settings = Settings(port=0, database_url=f"sqlite+aiosqlite:///{tmp_path}/optin.db")
+    async with AsyncExitStack() as until_stopped:
+        server = await until_stopped.enter_async_context(running(settings))
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            client = Client(channel)
+            await client.category()
+            events = watched(client)
+            await taken(events, 1)
+            refusal, _ = await asyncio.gather(refused(anext(events)), until_stopped.aclose())
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE")
+    assert refusal.of(RetryInfo)
 
 
 async def test_expiry_is_told_once_by_whichever_server_does_it(
