@@ -178,7 +178,7 @@ def test_messages_are_named_after_their_methods() -> None:
     for name, method in METHODS.items():
         short = name.partition("/")[2]
         assert (method.input_type.name, method.output_type.name) == (f"{short}Request", f"{short}Response")
-        assert (method.client_streaming, method.server_streaming) == (False, False)
+        assert (method.client_streaming, method.server_streaming) == (False, short.startswith("Watch"))
 
 
 def test_responses_wrap_what_they_are_about() -> None:

@@ -33,7 +33,7 @@ def upgrade() -> None:
     )
     op.execute("INSERT INTO event_sequence (name, last) VALUES ('events', 0)")
     for table in EXPIRING:
-        told = sa.Column("expiry_told", sa.Boolean(), server_default=sa.false(), nullable=False)
+        told: sa.Column[bool] = sa.Column("expiry_told", sa.Boolean(), server_default=sa.false(), nullable=False)
         op.add_column(table, told)
         # What expired before there were events has none.
         now = "CURRENT_TIMESTAMP" if op.get_bind().dialect.name == "postgresql" else "datetime('now')"
