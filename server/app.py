@@ -12,7 +12,8 @@ from server.api.servicers.assignments import rendered
 from server.api.servicers.events import told
 from server.carrier.in_house import InHouseCarrier
 from server.config import IN_HOUSE, Environment, Settings
-from server.domain.ports import Carrier, Clock, RemoteCarrier
+from server.domain.carrier import Carrier, RemoteCarrier
+from server.domain.ports import Clock
 from server.health import following
 from server.service import retention
 from server.service.assignments import CreateAssignments

@@ -8,9 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar
 
-from server.domain.carrier import Answer
 from server.domain.enums import (
     ApplicationSessionStatus,
     BindingOutcome,
@@ -18,7 +17,7 @@ from server.domain.enums import (
     CoverageType,
     PolicyStatus,
 )
-from server.domain.events import Event, EventType, Subject
+from server.domain.outbox import Events
 from server.domain.records import (
     ApplicationSession,
     Approval,
@@ -240,39 +239,6 @@ class Requests(Protocol):
         """Deletes the oldest that were stored before; returns how many."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EventFilter:
-    """Which events are wanted; an empty part takes all."""
-
-    types: frozenset[EventType] = frozenset()
-    resource: str = ""
-
-
-class Events(Protocol):
-    """The outbox. An event is recorded in the transaction of its change, and can be read once it has its position."""
-
-    def record(self, type_: EventType, subject: Subject, now: datetime) -> None:
-        """Tells of a change to the subject, which is given as it is afterwards."""
-
-    def add(self, event: Event) -> None:
-        """As `record`, where the event is made already."""
-
-    def position(self, platform: str, event_id: str) -> int | None:
-        """None where no such event can be read."""
-
-    def oldest(self, platform: str) -> str:
-        """The id of the oldest event that is kept; empty when there is none."""
-
-    def last_position(self) -> int:
-        """Of all platforms; 0 before the first."""
-
-    def after(self, platform: str, position: int, most: int, wanted: EventFilter = ...) -> Sequence[Event]:
-        """In order. An empty platform: of all."""
-
-    def sweep(self, before: datetime, most: int) -> int:
-        """Deletes the first ones, as long as they were recorded before; returns how many."""
-
-
 class Unit(Protocol):
     """One transaction, or one reader's view of the database."""
 
@@ -320,26 +286,6 @@ class Storage(Protocol):
 
     async def ping(self) -> None:
         """Raises StorageUnavailable."""
-
-
-class Carrier(Protocol):
-    """A carrier that needs no one outside: it issues inside the unit that inserts the policy."""
-
-    def issue(self, policy: Policy) -> Answer: ...
-
-
-@runtime_checkable
-class RemoteCarrier(Protocol):
-    """A carrier that is asked over the network, between two units. The policy's id is its idempotency key."""
-
-    async def bind(self, policy: Policy) -> Answer:
-        """Answers within the carrier limit, whatever happens; asking twice gives the same answer."""
-
-    async def void(self, policy: Policy) -> None:
-        """Undoes a binding as if it had never been, and keeps a late one out. Raises CarrierUnavailable."""
-
-    async def cancel(self, policy: Policy) -> None:
-        """Ends a binding at the policy's cancel_time. Raises CarrierUnavailable."""
 
 
 Clock = Callable[[], datetime]

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from server.domain.carrier import Carrier
 from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, given_up
 from server.domain.enums import BindingOutcome, CoverageType
 from server.domain.errors import ConcurrentUpdate, DomainError, NotFound
 from server.domain.events import OF_POLICY, EventType
-from server.domain.ports import Carrier, DecisionRecord, PendingBinding, StoredRequest, Unit
+from server.domain.ports import DecisionRecord, PendingBinding, StoredRequest, Unit
 from server.domain.records import Assignment, Binding, Policy
 from server.service.binding import new_policy, settled
 from server.service.context import Context, new_id

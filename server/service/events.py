@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from server.domain.errors import NotFound
 from server.domain.events import Event, EventType, Subject, id_of
-from server.domain.ports import EventFilter, Page, Unit
+from server.domain.outbox import EventFilter
+from server.domain.ports import Page, Unit
 from server.service.context import Context, new_id
 from server.service.paging import paged
 

@@ -14,7 +14,8 @@ import structlog
 
 from server.domain.errors import Overloaded, Retryable, ServerStopping
 from server.domain.events import Event, EventType
-from server.domain.ports import Conflict, EventFilter, Storage, Unit
+from server.domain.outbox import EventFilter
+from server.domain.ports import Conflict, Storage, Unit
 from server.service.events import position_of
 
 log = structlog.get_logger()

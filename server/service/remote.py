@@ -8,10 +8,10 @@ from typing import Any
 
 import structlog
 
-from server.domain.carrier import Answer, CarrierUnavailable
+from server.domain.carrier import Answer, CarrierUnavailable, RemoteCarrier
 from server.domain.enums import CarrierOrderKind
 from server.domain.errors import Retryable
-from server.domain.ports import CarrierOrder, Clock, PendingBinding, RemoteCarrier, Storage
+from server.domain.ports import CarrierOrder, Clock, PendingBinding, Storage
 from server.domain.records import Assignment, Policy
 from server.service.assignments import Asked
 from server.service.events import Rendered

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from server.domain.events import Event, EventType, Subject
-from server.domain.ports import EventFilter
+from server.domain.outbox import EventFilter
 from server.storage import rows
 from server.storage.tables import event_sequence, events
 from server.storage.upserts import is_postgresql

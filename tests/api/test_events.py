@@ -63,8 +63,8 @@ async def taken(events: AsyncIterator[resources.Event], count: int) -> list[reso
 async def test_the_life_of_an_opt_in_is_told_in_order_with_the_resource_as_it_was(any_client: Client) -> None:
     contractor = await any_client.opted_in()
     job = await any_client.job()
-    first = (await any_client.assign(contractor.id, job.id)).assignment
-    second = (await any_client.assign(contractor.id, job.id)).assignment
+    first = (await any_client.assign(contractor.id, job.id, start=None, end=None)).assignment
+    second = (await any_client.assign(contractor.id, job.id, start=None, end=None)).assignment
     deleted = await any_client.delete(contractor.id)
     events = await listed_when(any_client, "contractor.deleted")
     assert [event.type for event in events] == [

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator
 
 from server.api.fields import Fields, FilterReference, ListRequest
 from server.domain.events import EventType
-from server.domain.ports import EventFilter
+from server.domain.outbox import EventFilter
 
 
 def _type(value: str) -> EventType:
