@@ -67,13 +67,17 @@ STEPS: Sequence[Step] = (tell_sessions, tell_policies)
 """One for each kind of resource that expires."""
 
 
+def tell(unit: Unit, now: datetime) -> int:
+    """Returns the most that a step came upon."""
+    return max([step(unit, now) for step in STEPS])
+
+
 async def tell_expiries(writer: Writer, clock: Clock) -> None:
     """Runs until it is cancelled."""
     while True:
-        most = 0
-        for step in STEPS:
-            try:
-                most = max(most, await writer.run(lambda unit, step=step: step(unit, clock())))  # type: ignore[misc]
-            except Retryable as error:
-                log.warning("expiries put off", reason=error.reason)
+        try:
+            most = await writer.run(lambda unit: tell(unit, clock()))
+        except Retryable as error:
+            log.warning("expiries put off", reason=error.reason)
+            most = 0
         await asyncio.sleep(PAUSE_SECONDS if most == STEP_ROWS else ROUND_SECONDS)

@@ -434,6 +434,7 @@ def assert_internal(refusal: Refusal, *secrets: str) -> None:
 async def test_what_may_be_sent_again(
     client: Client, monkeypatch: pytest.MonkeyPatch, raised: Exception, code: str, reason: str, most: int
 ) -> None:
+    await client.contractor()  # after the first rounds of what the server does by itself
     tries = 0
 
     async def failing(*_: object) -> None:

@@ -1,6 +1,7 @@
 """Events: recorded with their change, in one order, listed and watched; on each kind of database."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -245,3 +246,19 @@ async def test_what_is_kept_long_enough_is_swept_and_the_rest_still_follows(serv
                 await asyncio.sleep(0.02)
         assert events[0].id != old.id
         assert await listed(client, after=old.id) == events
+
+
+async def test_the_follower_of_the_readme_follows(client: Client) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (sketch,) = re.findall(r"^```python\n(async def follow\(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    dealt_with: asyncio.Queue[resources.Event] = asyncio.Queue()
+    names: dict[str, Any] = vars(pb) | {"asyncio": asyncio, "grpc": grpc, "deal_with": dealt_with.put_nowait}
+    exec(f"from __future__ import annotations\n{sketch}", names)
+    await client.category()
+    following = asyncio.ensure_future(names["follow"](client.events, ""))
+    async with asyncio.timeout(10):
+        assert (await dealt_with.get()).type == "job_category.approved"
+        await client.delete((await client.contractor()).id)
+        assert (await dealt_with.get()).type == "contractor.deleted"
+    following.cancel()
+    await asyncio.wait([following])

@@ -144,7 +144,9 @@ MAKERS: dict[str, Callable[[Client], Awaitable[Message]]] = {
 
 
 async def everything(client: Client) -> list[bytes]:
-    return [(await client.raw(method, b"")).body for method in METHODS if "/List" in method]
+    """Events apart, which come out a moment after their change."""
+    lists = [method for method in METHODS if "/List" in method and not method.endswith("/ListEvents")]
+    return [(await client.raw(method, b"")).body for method in lists]
 
 
 def test_every_method_that_changes_something_takes_a_request_id() -> None:
