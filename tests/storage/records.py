@@ -163,6 +163,7 @@ def full_session(base: ApplicationSession) -> ApplicationSession:
         answers={"yes": True, "no": False, "years": 0, "text": "true"},
         signatures=(signature, bare),
         review_note="Looks fine.",
+        expiry_told=True,
     )
 
 
@@ -202,6 +203,7 @@ def full_policy(base: Policy) -> Policy:
         cancel_reason="asked for",
         remote=True,
         fail_reason=BindingReason.CARRIER_DECLINED,
+        expiry_told=True,
     )
 
 
