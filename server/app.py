@@ -6,18 +6,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from server.api import render
 from server.api.server import GrpcServer
-from server.api.servicers.assignments import created_bytes
+from server.api.servicers.assignments import rendered
+from server.api.servicers.events import told
 from server.api.servicers.sessions import completed_bytes
 from server.carrier.in_house import InHouseCarrier
 from server.config import IN_HOUSE, Environment, Settings
-from server.domain.ports import Carrier, Clock, RemoteCarrier
+from server.domain.carrier import Carrier, RemoteCarrier
+from server.domain.ports import Clock
 from server.health import following
+from server.service import retention
 from server.service.assignments import CreateAssignments
 from server.service.binding import Binder
 from server.service.calls import Calls, Terms
+from server.service.events import event_maker
+from server.service.expiry import tell_expiries
+from server.service.feed import Feed
 from server.service.remote import RemoteBindings
-from server.service.retention import sweep_requests
 from server.service.settling import Renders
 from server.service.tasks import Tasks
 from server.service.waiting import Settlements
@@ -31,6 +37,9 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 10.0
 QUEUE_MAX = 2_000
 LEASE_MARGIN = timedelta(seconds=20)  # over the carrier's limit: a live worker's call is never taken over
+
+
+EVENT_OF = event_maker(render.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,8 @@ async def running(
     """
     async with AsyncExitStack() as stack:
         storage = await _open(settings, stack)
-        writer = Writer(storage, batch_max=settings.group_commit_max, queue_max=QUEUE_MAX)
+        feed = Feed(storage, told, most_watchers=settings.watchers)
+        writer = Writer(storage, batch_max=settings.group_commit_max, queue_max=QUEUE_MAX, committed=feed.wake)
         settlements = Settlements(storage, settings.carrier_timeout)
         tasks = Tasks()
         lease = settings.carrier_timeout + LEASE_MARGIN
@@ -69,7 +79,7 @@ async def running(
                 storage=storage,
                 writer=writer,
                 carrier=carrier,
-                renders=Renders(created=created_bytes, completed=completed_bytes),
+                renders=Renders(created=rendered, completed=completed_bytes),
                 clock=clock,
                 lease=lease,
                 settlements=settlements,
@@ -77,25 +87,29 @@ async def running(
             )
         else:
             in_house = carrier
-        create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=created_bytes)
-        server.offer(Calls(storage, writer, create, settlements, remote, clock, _terms(settings)))
+        create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered)
+        server.offer(Calls(storage, writer, create, settlements, remote, clock, _terms(settings), feed))
         port = server.bind(settings.host, settings.port)
         # Stopped in the opposite order: calls in flight, what they left under way, then the writer.
         writer.start()
         stack.push_async_callback(writer.close)
-        tasks.start_loop(sweep_requests(writer, clock, settings.request_id_ttl))
+        tasks.start_loop(retention.sweep(writer, clock, retention.requests, settings.request_id_ttl))
+        tasks.start_loop(retention.sweep(writer, clock, retention.events, settings.event_ttl))
+        tasks.start_loop(tell_expiries(writer, clock))
+        tasks.start_loop(feed.run())
         if remote is not None:
             tasks.start_loop(remote.rounds())
         stack.push_async_callback(tasks.drain)
         await server.start()
         stack.push_async_callback(server.stop, GRACE_SECONDS)
+        stack.callback(feed.stop)
         await stack.enter_async_context(following(storage, server))
         yield Running(port)
 
 
 async def migrated(settings: Settings) -> None:
     """Brings the database to this version's schema. Raises StorageUnavailable, FileInUse, SchemaTooNew."""
-    storage = open_storage(settings.url)
+    storage = open_storage(settings.url, EVENT_OF)
     try:
         if isinstance(storage, SqliteStorage):
             storage.hold()
@@ -105,7 +119,7 @@ async def migrated(settings: Settings) -> None:
 
 
 async def _open(settings: Settings, stack: AsyncExitStack) -> "SqliteStorage | PostgresStorage":
-    storage = open_storage(settings.url)
+    storage = open_storage(settings.url, EVENT_OF)
     stack.push_async_callback(storage.close)
     if isinstance(storage, SqliteStorage):
         storage.hold()

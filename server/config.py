@@ -76,12 +76,14 @@ class Settings(BaseSettings):
     withhold_premium: bool = True
     session_ttl: Duration = timedelta(days=30)
     request_id_ttl: Duration = timedelta(hours=24)
+    event_ttl: Duration = timedelta(days=30)
     log_format: LogFormat | None = None  # console on a terminal, else json
     log_level: LogLevel = LogLevel.INFO
     carrier: Carrier = IN_HOUSE  # or grpc://HOST:PORT
     carrier_timeout: Duration = timedelta(seconds=10)  # for one policy, all tries together
     group_commit_max: int = Field(64, ge=1, le=1000)
     calls_in_flight: int = Field(1_000, ge=1, le=100_000)
+    watchers: int = Field(100, ge=1, le=10_000)
     workers: int = Field(1, ge=1, le=64)
 
     @field_validator("database_url")

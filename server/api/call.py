@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import structlog
@@ -12,9 +12,11 @@ from google.rpc.status_pb2 import Status
 from server.api.statuses import status_of
 from server.domain.decision import AssignmentRequest
 from server.domain.errors import DomainError, Retryable
+from server.domain.events import EventType
 from server.domain.ports import Unit
 from server.service.binding import Asked, Binder
 from server.service.calls import Calls
+from server.service.feed import Wanted
 from server.service.issuing import Attempt
 from server.service.once import Awaits, Reply, RequestKey, Result, kept
 
@@ -24,6 +26,9 @@ T = TypeVar("T")
 
 Method = Callable[[Any, "Call"], Awaitable[Message | Reply]]
 """Of a servicer: takes a request and its call."""
+
+Stream = Callable[[Any, "Call"], AsyncGenerator[bytes, None]]
+"""Of a servicer, where the answer is a stream: gives the messages as bytes."""
 
 
 class Call:
@@ -80,6 +85,9 @@ class Call:
 
     async def create_assignment(self, request: Message, wanted: AssignmentRequest) -> Reply:
         return await self._calls.create_assignment(self.ctx, self.key(request), wanted)
+
+    def watch(self, after: str, types: frozenset[EventType], *, batched: bool) -> AsyncGenerator[bytes, None]:
+        return self._calls.feed.watch(Wanted(platform=self.ctx.platform, types=types, batched=batched), after)
 
     async def _kept(self, request: Message) -> Reply | None:
         """The first response to this very request, when it was sent before and is kept."""

@@ -33,6 +33,11 @@ class Gate:
     def __exit__(self, *_: object) -> None:
         self._inside -= 1
 
+    def require_open(self) -> None:
+        """For streams, which have a bound of their own and end otherwise at stop. Raises ServerStopping."""
+        if self._stopping:
+            raise ServerStopping
+
     async def turn_away(self) -> None:
         """Takes the calls that are on their way, refuses those that still come, and returns when it is quiet, or soon.
 

@@ -7,17 +7,18 @@ because a replay is the stored bytes.
 import asyncio
 import re
 import time
-from contextlib import suppress
-from typing import Protocol
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from typing import Any, Protocol
 
 import grpc
 import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from uuid_utils import uuid7
 
-from server.api.call import Call, Method
+from server.api.call import Call
 from server.api.gate import Gate
 from server.api.statuses import MalformedRequest, code_of, status_of
 from server.domain.errors import DomainError
@@ -35,23 +36,26 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class Servicer(Protocol):
-    """Has a coroutine method for each method of the service, by its name on the wire."""
+    """Has a method for each method of the service, by its name on the wire: a coroutine, or where it answers with a
+    stream a generator of the messages' bytes."""
 
 
 def service_handler(service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate) -> grpc.GenericRpcHandler:
-    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-        method.name: grpc.unary_unary_rpc_method_handler(
-            _Handler(method, getattr(servicer, method.name), calls, gate).handle,
-            request_deserializer=None,
-            response_serializer=None,
-        )
+    handlers = {
+        method.name: _handler(_Handler(method, getattr(servicer, method.name), calls, gate), method)
         for method in service.methods
     }
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
+def _handler(handler: "_Handler", method: MethodDescriptor) -> "grpc.RpcMethodHandler[bytes, bytes]":
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(handler.stream, request_deserializer=None, response_serializer=None)
+    return grpc.unary_unary_rpc_method_handler(handler.handle, request_deserializer=None, response_serializer=None)
+
+
 class _Handler:
-    def __init__(self, method: MethodDescriptor, call: Method, calls: Calls, gate: Gate) -> None:
+    def __init__(self, method: MethodDescriptor, call: Callable[[Any, Call], Any], calls: Calls, gate: Gate) -> None:
         self._name = f"{method.containing_service.full_name}/{method.name}"
         self._request = GetMessageClass(method.input_type)
         self._call = call
@@ -79,11 +83,33 @@ class _Handler:
         context.set_trailing_metadata(trailing)
         return reply.body
 
-    async def _answer(self, raw: bytes, call_id: str, seconds_left: float | None) -> Reply:
+    async def stream(self, raw: bytes, context: Context) -> None:
+        """Ends when the caller leaves, or with an error: what is streamed has no end of its own."""
+        started = time.perf_counter()
+        call_id = _call_id(context)
         try:
-            request = self._request.FromString(raw)
+            self._gate.require_open()
+            call = Call(self._calls, self._name, call_id, context.time_remaining())
+            async with aclosing(self._call(self._parsed(raw), call)) as messages:
+                async for message in messages:
+                    await context.write(message)
+        except asyncio.CancelledError:
+            log.info("call", method=self._name, code="CANCELLED", ms=_ms_since(started), call_id=call_id)
+            raise
+        except Exception as error:
+            with suppress(Exception):
+                self._log(call_id, started, Reply(b""), error)
+            await _abort(context, error, call_id)
+
+    def _parsed(self, raw: bytes) -> Message:
+        """Raises MalformedRequest."""
+        try:
+            return self._request.FromString(raw)
         except DecodeError:
             raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name) from None
+
+    async def _answer(self, raw: bytes, call_id: str, seconds_left: float | None) -> Reply:
+        request = self._parsed(raw)
         answer = await Call(self._calls, self._name, call_id, seconds_left).answer(self._call, request)
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 

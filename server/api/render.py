@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from optin.v1 import resources_pb2 as pb
 
 from server.api.plain import EPOCH
-from server.domain import application, forms, matching, messages, quoting, records
+from server.domain import application, events, forms, matching, messages, quoting, records
 from server.domain.enums import CoverageType, WithholdingSource
 
 
@@ -219,3 +219,28 @@ def _approval_seen(facts: records.ApprovalSeen) -> pb.JobCategoryApproval:
         net_rate=facts["net_rate"],
         approve_time=time(datetime.fromisoformat(approve_time)) if approve_time else None,
     )
+
+
+def data(subject: events.Subject, now: datetime) -> bytes:
+    """What an event is about, as the event's bytes have it: they are put behind those of its other fields."""
+    match subject:
+        case records.Contractor():
+            message = pb.Event(contractor=contractor(subject))
+        case records.ApplicationSession():
+            message = pb.Event(application_session=application_session(subject, now))
+        case records.JobCategory():
+            message = pb.Event(job_category=job_category(subject))
+        case records.Quote():
+            message = pb.Event(quote=quote(subject, now))
+        case records.Policy():
+            message = pb.Event(policy=policy(subject, now))
+        case records.Assignment():
+            message = pb.Event(assignment=assignment(subject))
+    return message.SerializeToString()
+
+
+def event(record: events.Event) -> bytes:
+    head = pb.Event(
+        id=record.id, type=record.type.value, resource=record.resource, create_time=time(record.create_time)
+    )
+    return head.SerializeToString() + record.data

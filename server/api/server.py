@@ -9,6 +9,7 @@ from optin.v1 import (
     application_session_service_pb2,
     assignment_service_pb2,
     contractor_service_pb2,
+    event_service_pb2,
     job_service_pb2,
     policy_service_pb2,
     quote_service_pb2,
@@ -20,6 +21,7 @@ from server.api.health import Health
 from server.api.reflection import load_descriptor_set, reflection_handlers
 from server.api.servicers.assignments import AssignmentService
 from server.api.servicers.contractors import ContractorService
+from server.api.servicers.events import EventService
 from server.api.servicers.jobs import JobService
 from server.api.servicers.policies import PolicyService
 from server.api.servicers.quotes import QuoteService
@@ -49,6 +51,7 @@ SERVICES: tuple[tuple[ServiceDescriptor, type[Servicer]], ...] = (
     (assignment_service_pb2.DESCRIPTOR.services_by_name["AssignmentService"], AssignmentService),
     (policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"], PolicyService),
     (quote_service_pb2.DESCRIPTOR.services_by_name["QuoteService"], QuoteService),
+    (event_service_pb2.DESCRIPTOR.services_by_name["EventService"], EventService),
 )
 
 NAMES = tuple(descriptor.full_name for descriptor, _ in SERVICES)

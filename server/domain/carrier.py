@@ -1,9 +1,14 @@
-"""What a carrier answers when it is asked to bind a policy, and what is under way with remote ones."""
+"""What a carrier is asked and what it answers, and what is under way with remote ones.
+
+The adapters in server/carrier/ implement the ports.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol, runtime_checkable
 
 from server.domain.enums import CarrierOrderKind
+from server.domain.records import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +61,23 @@ class CarrierOrder:
     kind: CarrierOrderKind
     due_time: datetime
     tries: int = 0
+
+
+class Carrier(Protocol):
+    """A carrier that needs no one outside: it issues inside the unit that inserts the policy."""
+
+    def issue(self, policy: Policy) -> Answer: ...
+
+
+@runtime_checkable
+class RemoteCarrier(Protocol):
+    """A carrier that is asked over the network, between two units. The policy's id is its idempotency key."""
+
+    async def bind(self, policy: Policy) -> Answer:
+        """Answers within the carrier limit, whatever happens; asking twice gives the same answer."""
+
+    async def void(self, policy: Policy) -> None:
+        """Undoes a binding as if it had never been, and keeps a late one out. Raises CarrierUnavailable."""
+
+    async def cancel(self, policy: Policy) -> None:
+        """Ends a binding at the policy's cancel_time. Raises CarrierUnavailable."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar
 
-from server.domain.carrier import Answer, CarrierOrder, PendingBinding
+from server.domain.carrier import CarrierOrder, PendingBinding
 from server.domain.enums import (
     ApplicationSessionStatus,
     BindingOutcome,
@@ -18,6 +18,7 @@ from server.domain.enums import (
     PolicyStatus,
     QuoteStatus,
 )
+from server.domain.outbox import Events
 from server.domain.records import (
     ApplicationSession,
     Approval,
@@ -106,6 +107,9 @@ class ApplicationSessions(Protocol):
         status: ApplicationSessionStatus | None = None,
     ) -> Sequence[ApplicationSession]: ...
 
+    def expired(self, now: datetime, most: int) -> Sequence[ApplicationSession]:
+        """Open ones past their time whose expiry is not told yet, of all platforms, the longest past first."""
+
     def insert(self, session: ApplicationSession) -> None: ...
 
     def update(self, session: ApplicationSession) -> None: ...
@@ -125,6 +129,9 @@ class Quotes(Protocol):
         status: QuoteStatus | None = None,
     ) -> Sequence[Quote]: ...
 
+    def expired(self, now: datetime, most: int) -> Sequence[Quote]:
+        """Some of those that read as expired and whose expiry was not told."""
+
     def insert(self, quote: Quote) -> None: ...
 
     def update(self, quote: Quote) -> None: ...
@@ -142,6 +149,9 @@ class Policies(Protocol):
     def page(
         self, platform: str, page: Page, *, now: datetime, contractor: str = "", status: PolicyStatus | None = None
     ) -> Sequence[Policy]: ...
+
+    def expired(self, now: datetime, most: int) -> Sequence[Policy]:
+        """Active ones past their term whose expiry is not told yet, of all platforms, the longest past first."""
 
     def insert(self, policies: Sequence[Policy]) -> None: ...
 
@@ -247,6 +257,8 @@ class Unit(Protocol):
     def pending(self) -> PendingBindings: ...
     @property
     def orders(self) -> CarrierOrders: ...
+    @property
+    def events(self) -> Events: ...
 
     def savepoint(self) -> AbstractContextManager[object]:
         """What is written inside is undone when the block raises; the unit goes on."""
@@ -266,28 +278,11 @@ class Storage(Protocol):
         Raises Conflict, StorageUnavailable (then what was written may be unknown), or what `work` raised.
         """
 
+    async def sequence(self, most: int) -> int:
+        """Gives committed events that have none their positions; how many. Raises Conflict, StorageUnavailable."""
+
     async def ping(self) -> None:
         """Raises StorageUnavailable."""
-
-
-class Carrier(Protocol):
-    """A carrier that needs no one outside: it issues inside the unit that inserts the policy."""
-
-    def issue(self, policy: Policy) -> Answer: ...
-
-
-@runtime_checkable
-class RemoteCarrier(Protocol):
-    """A carrier that is asked over the network, between two units. The policy's id is its idempotency key."""
-
-    async def bind(self, policy: Policy) -> Answer:
-        """Answers within the carrier limit, whatever happens; asking twice gives the same answer."""
-
-    async def void(self, policy: Policy) -> None:
-        """Undoes a binding as if it had never been, and keeps a late one out. Raises CarrierUnavailable."""
-
-    async def cancel(self, policy: Policy) -> None:
-        """Ends a binding at the policy's cancel_time. Raises CarrierUnavailable."""
 
 
 Clock = Callable[[], datetime]

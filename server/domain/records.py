@@ -124,6 +124,7 @@ class ApplicationSession:
     answers: Mapping[str, bool | int | str] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     review_note: str = ""
+    expiry_told: bool = False  # that its time has passed is recorded as an event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,6 +152,7 @@ class Quote:
     expire_time: datetime
     status: QuoteStatus = QuoteStatus.OPEN  # as stored: EXPIRED is only read, see quoting.status_at
     policy: str = ""  # the one that was issued for it, or found; set exactly when it is ISSUED
+    expiry_told: bool = False  # whether its expiry was recorded as an event
     # Until when it is applied for: the end of the last of its open sessions, or none while it is being issued.
     applied_until: datetime | None = None  # derived, never stored
 
@@ -182,6 +184,7 @@ class Policy:
     cancel_reason: str = ""
     remote: bool = False  # a remote carrier binds it, and is told when it ends
     fail_reason: BindingReason | None = None  # why it is FAILED
+    expiry_told: bool = False  # that its term has passed is recorded as an event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

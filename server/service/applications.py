@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from server.domain import application, quoting
+from server.domain import application, events, quoting
 from server.domain.enums import ApplicationSessionStatus, ReviewDecision
 from server.domain.errors import InvalidFields, NotFound, PremiumWithholdingRequired, Violation, WorkStateNotOffered
 from server.domain.forms import Form, newest
@@ -112,27 +112,30 @@ def submit_step(
     if session.quote:
         quoting.require_unissued(quotes.get(unit, ctx, session.quote))
     before = contractors.get_live(unit, ctx, contractor_id)
-    session, after = application.submit(session, before, step, ctx.now)
+    submitted, after = application.submit(session, before, step, ctx.now)
     if after != before:
         unit.contractors.update(after)
-    return _submitted(unit, ctx, binder, attempt, session)
+    return _submitted(unit, ctx, binder, attempt, session, submitted)
 
 
 def review(
     unit: Unit, ctx: Context, binder: Binder, attempt: Attempt, session_id: str, decision: ReviewDecision, note: str
 ) -> Submitted:
     """Raises NotFound, ApplicationNotInReview, QuoteAlreadyIssued, ConcurrentUpdate."""
-    session = application.review(_locked(unit, ctx, session_id), decision, note, ctx.now)
-    return _submitted(unit, ctx, binder, attempt, session)
+    session = _locked(unit, ctx, session_id)
+    reviewed = application.review(session, decision, note, ctx.now)
+    return _submitted(unit, ctx, binder, attempt, session, reviewed)
 
 
-def _submitted(unit: Unit, ctx: Context, binder: Binder, attempt: Attempt, session: ApplicationSession) -> Submitted:
+def _submitted(
+    unit: Unit, ctx: Context, binder: Binder, attempt: Attempt, before: ApplicationSession, after: ApplicationSession
+) -> Submitted:
     """Keeps the session. Where it completes the application for a quote, the policy is issued."""
-    complete = session.status is ApplicationSessionStatus.APPLICATION_COMPLETE
-    left = issuing.issue(unit, ctx, binder, attempt, session) if session.quote and complete else None
+    complete = after.status is ApplicationSessionStatus.APPLICATION_COMPLETE
+    left = issuing.issue(unit, ctx, binder, attempt, after) if after.quote and complete else None
     if not isinstance(left, Awaits):
-        unit.sessions.update(session)
-    return left or session
+        _keep(unit, ctx, before, after)
+    return left or after
 
 
 def cancel(unit: Unit, ctx: Context, session_id: str) -> ApplicationSession:
@@ -148,9 +151,16 @@ def expire(unit: Unit, ctx: Context, session_id: str) -> ApplicationSession:
 def _change(
     unit: Unit, ctx: Context, session_id: str, change: Callable[[ApplicationSession], ApplicationSession]
 ) -> ApplicationSession:
-    session = change(_locked(unit, ctx, session_id))
-    unit.sessions.update(session)
-    return session
+    before = _locked(unit, ctx, session_id)
+    after = change(before)
+    _keep(unit, ctx, before, after)
+    return after
+
+
+def _keep(unit: Unit, ctx: Context, before: ApplicationSession, after: ApplicationSession) -> None:
+    unit.sessions.update(after)
+    if after.status is not before.status:
+        unit.events.record(events.OF_SESSION[after.status], after, ctx.now)
 
 
 def _locked(unit: Unit, ctx: Context, session_id: str) -> ApplicationSession:

@@ -8,16 +8,18 @@ from server.domain.carrier import PendingBinding
 from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, given_up
 from server.domain.enums import BindingOutcome, CoverageType, PolicyStatus
 from server.domain.errors import DomainError, NotFound
+from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import StoredRequest, Unit
 from server.domain.records import Approval, ApprovalSeen, Assignment, Binding, DecisionRecord, Evidence, Policy
 from server.service.binding import Asked, Binder
 from server.service.context import Context, new_id
+from server.service.events import Rendered, new_event
 from server.service.facts import FactsOf
 from server.service.once import Awaits, Reply, RequestKey, replay, to_store
 from server.service.paging import NUMBER, paged
 from server.service.writer import LOCKED, Locked
 
-CREATED = "assignment.created"
+CREATED = EventType.ASSIGNMENT_CREATED.value  # the trigger of the first decision
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +41,7 @@ class CreateAssignments:
     """The unit that creates assignments, as a `writer.SetWork` over Creations."""
 
     binder: Binder
-    render: Callable[[Assignment], bytes]
+    render: Callable[[Assignment], Rendered]
 
     def __call__(self, unit: Unit, creations: Sequence[Creation]) -> list[Result]:
         by_platform = defaultdict(list)
@@ -111,18 +113,21 @@ class _Batch:
         if policy.fail_reason is not None:
             binding = failed(binding, request.coverage_types, policy.fail_reason)
         self._policies.append(policy)
+        self._unit.events.record(OF_POLICY[policy.status], policy, ctx.now)
         self._facts.add(policy)
         if policy.status is not PolicyStatus.PENDING:
             return self._made(creation, facts, binding)
-        assignment = self._assign(creation, facts, replace(binding, outcome=BindingOutcome.BINDING_PENDING))
+        assignment, _ = self._assign(creation, facts, replace(binding, outcome=BindingOutcome.BINDING_PENDING))
         request_id = creation.key.request_id if creation.key else ""
         self._pending.append(binder.pending(ctx, policy, assignment=assignment.id, request_id=request_id))
         return Asked(policy, self._pending[-1])
 
     def _made(self, creation: Creation, facts: Facts, binding: Binding) -> Reply:
-        return Reply(self._terms.render(self._assign(creation, facts, binding)), outcome=binding.outcome.name)
+        _, response = self._assign(creation, facts, binding)
+        return Reply(response, outcome=binding.outcome.name)
 
-    def _assign(self, creation: Creation, facts: Facts, binding: Binding) -> Assignment:
+    def _assign(self, creation: Creation, facts: Facts, binding: Binding) -> tuple[Assignment, bytes]:
+        """The assignment and the response that tells of it."""
         ctx = creation.ctx
         assignment = assignment_of(ctx, creation.request, facts, binding, new_id("an"))
         self._decisions.append(
@@ -134,7 +139,9 @@ class _Batch:
                 facts=evidence(facts, binding),
             )
         )
-        return assignment
+        rendered = self._terms.render(assignment)
+        self._unit.events.add(new_event(EventType.ASSIGNMENT_CREATED, assignment, ctx.now, rendered.data))
+        return assignment, rendered.response
 
     def _write(self) -> None:
         if self._policies:

@@ -7,10 +7,9 @@ first one stores the policy as PENDING with a `PendingBinding`, and leaves `Aske
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from server.domain.carrier import Answer, Bound, Declined, PendingBinding
+from server.domain.carrier import Answer, Bound, Carrier, Declined, PendingBinding
 from server.domain.decision import NewPolicy
 from server.domain.enums import BindingReason, PolicyStatus
-from server.domain.ports import Carrier
 from server.domain.records import Policy
 from server.service.context import Context, new_id
 

@@ -10,6 +10,7 @@ from server.domain.ports import Clock, Storage, Unit
 from server.service.assignments import CreateAssignments, Creation
 from server.service.binding import Asked, Binder
 from server.service.context import Context
+from server.service.feed import Feed
 from server.service.issuing import Attempt
 from server.service.once import Reply, RequestKey, Result, once
 from server.service.remote import RemoteBindings
@@ -40,6 +41,7 @@ class Calls:
         remote: RemoteBindings | None,
         clock: Clock,
         terms: Terms,
+        feed: Feed,
     ) -> None:
         self._storage = storage
         self._writer = writer
@@ -48,6 +50,7 @@ class Calls:
         self._remote = remote
         self._clock = clock
         self.terms = terms
+        self.feed = feed
 
     @property
     def binder(self) -> Binder:

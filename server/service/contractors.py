@@ -7,6 +7,7 @@ from typing import Any
 from server.domain import application
 from server.domain.enums import PolicyStatus
 from server.domain.errors import NotFound
+from server.domain.events import EventType
 from server.domain.ports import Unit
 from server.domain.records import Contractor
 from server.service import policies
@@ -69,11 +70,14 @@ def delete(unit: Unit, ctx: Context, contractor_id: str) -> Contractor:
     contractor = lock(unit, ctx, contractor_id)
     for session in unit.sessions.live(ctx.platform, contractor_id):
         if application.status_at(session, ctx.now) in application.LIVE:
-            unit.sessions.update(application.cancel(session, ctx.now))
+            cancelled = application.cancel(session, ctx.now)
+            unit.sessions.update(cancelled)
+            unit.events.record(EventType.SESSION_CANCELLED, cancelled, ctx.now)
     live = unit.policies.live(ctx.platform, [contractor_id]).get(contractor_id, ())
     active = [policy for policy in live if policy.status is PolicyStatus.ACTIVE]
     if active:  # one that is still being bound is voided when the carrier has answered
         policies.end(unit, active, "contractor deleted", ctx.now)
     contractor = replace(contractor, delete_time=ctx.now, update_time=ctx.now)
     unit.contractors.update(contractor)
+    unit.events.record(EventType.CONTRACTOR_DELETED, contractor, ctx.now)
     return contractor

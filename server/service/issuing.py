@@ -7,6 +7,7 @@ from datetime import datetime
 from server.domain import quoting
 from server.domain.enums import PolicyOrigin, PolicyStatus
 from server.domain.errors import ConcurrentUpdate
+from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import Unit
 from server.domain.records import ApplicationSession, DecisionRecord, Evidence, Policy, Quote
 from server.domain.terms import Period
@@ -14,7 +15,7 @@ from server.service.binding import Asked, Binder
 from server.service.context import Context
 from server.service.once import Awaits
 
-ISSUED = "quote.issued"
+ISSUED = EventType.QUOTE_ISSUED.value  # what a decision was triggered by
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +49,7 @@ def issue(
     number = unit.policies.last_numbers(ctx.platform, [quote.contractor]).get(quote.contractor, 0) + 1
     policy = binder.bind(ctx, quote.contractor, todo.bind, number)
     unit.policies.insert([policy])
+    unit.events.record(OF_POLICY[policy.status], policy, ctx.now)
     if policy.status is not PolicyStatus.PENDING:
         settle(unit, quote, policy, session.id, ctx.now)
         return None
@@ -60,7 +62,9 @@ def settle(unit: Unit, quote: Quote, policy: Policy, session_id: str, now: datet
     """What follows from the policy: one that failed leaves the quote open, so that a new session may try again."""
     if policy.status is not PolicyStatus.ACTIVE:
         return
-    unit.quotes.update(quoting.issued(quote, policy))
+    issued = quoting.issued(quote, policy)
+    unit.quotes.update(issued)
+    unit.events.record(EventType.QUOTE_ISSUED, issued, now)
     term = Period(policy.effective_time, policy.expire_time)
     waiting = unit.assignments.uncovered(quote.platform, quote.contractor, quote.job, term)
     if waiting:
@@ -90,6 +94,7 @@ def cover(
         }
         decision = last.followed_by(binding, now, ISSUED, facts)
         unit.assignments.decide_again(decision)
+        unit.events.record(EventType.ASSIGNMENT_COVERED, decision.assignment, now)
         made.append(decision)
     return made
 

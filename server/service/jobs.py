@@ -6,6 +6,7 @@ from typing import Any
 
 from server.domain.enums import CoverageType
 from server.domain.errors import NotFound
+from server.domain.events import EventType
 from server.domain.ports import Unit
 from server.domain.records import Approval, Job, JobCategory
 from server.service.context import Context, new_id
@@ -87,11 +88,16 @@ def approve(
         for state in states or EVERY_STATE
     ]
     unit.categories.approve(category, approvals)
-    return get_category(unit, ctx, code)
+    category = get_category(unit, ctx, code)
+    unit.events.record(EventType.CATEGORY_APPROVED, category, ctx.now)
+    return category
 
 
 def revoke(unit: Unit, ctx: Context, code: str, coverage_type: CoverageType, states: Sequence[str]) -> JobCategory:
     """Removes exactly the rows named; those that are not there are no error. Raises NotFound for the category."""
-    category = get_category(unit, ctx, code)
-    unit.categories.revoke(category, coverage_type, states or EVERY_STATE)
-    return get_category(unit, ctx, code)
+    before = get_category(unit, ctx, code)
+    unit.categories.revoke(before, coverage_type, states or EVERY_STATE)
+    after = get_category(unit, ctx, code)
+    if after != before:
+        unit.events.record(EventType.CATEGORY_REVOKED, after, ctx.now)
+    return after

@@ -7,6 +7,7 @@ from datetime import datetime
 from server.domain import matching
 from server.domain.enums import CarrierOrderKind, PolicyStatus
 from server.domain.errors import NotFound, PolicyNotActive
+from server.domain.events import EventType
 from server.domain.ports import Unit
 from server.domain.records import Policy
 from server.service.context import Context
@@ -47,6 +48,8 @@ def end(unit: Unit, policies: Sequence[Policy], reason: str, now: datetime) -> l
     """Cancels the policies, and owes it to a remote carrier to tell it."""
     ended = [replace(p, status=PolicyStatus.CANCELLED, cancel_time=now, cancel_reason=reason) for p in policies]
     unit.policies.update(ended)
+    for policy in ended:
+        unit.events.record(EventType.POLICY_CANCELLED, policy, now)
     owed = [order(policy, CarrierOrderKind.CANCEL, now) for policy in ended if policy.remote]
     if owed:
         unit.orders.insert(owed)

@@ -8,6 +8,7 @@ from typing import Any
 from server.domain import application, quoting
 from server.domain.enums import PolicyStatus, QuoteStatus
 from server.domain.errors import ConcurrentUpdate, InvalidFields, NotFound, Violation
+from server.domain.events import OF_SESSION, EventType
 from server.domain.ports import Unit
 from server.domain.records import Quote
 from server.domain.terms import Period, assignment_period
@@ -37,6 +38,7 @@ def create(unit: Unit, ctx: Context, values: Mapping[str, Any], period: Period) 
         expire_time=ctx.now + quoting.TIME_TO_LIVE,
     )
     unit.quotes.insert(quote)
+    unit.events.record(EventType.QUOTE_CREATED, quote, ctx.now)
     return quote
 
 
@@ -131,3 +133,5 @@ def _apply_anew(unit: Unit, ctx: Context, quote: Quote) -> None:
         after = application.applied_anew(session, quote.coverage_types, quote.work_state)
         if application.status_at(session, ctx.now) in application.LIVE and after != session:
             unit.sessions.update(after)
+            if after.status is not session.status:
+                unit.events.record(OF_SESSION[after.status], after, ctx.now)

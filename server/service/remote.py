@@ -8,10 +8,10 @@ from typing import Any
 
 import structlog
 
-from server.domain.carrier import Answer, CarrierOrder, CarrierUnavailable, PendingBinding
+from server.domain.carrier import Answer, CarrierOrder, CarrierUnavailable, PendingBinding, RemoteCarrier
 from server.domain.enums import CarrierOrderKind
 from server.domain.errors import Retryable
-from server.domain.ports import Clock, RemoteCarrier, Storage
+from server.domain.ports import Clock, Storage
 from server.domain.records import Policy
 from server.service.binding import Asked
 from server.service.once import Reply

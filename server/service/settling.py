@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from server.domain.carrier import Answer, Bound, CarrierOrder, NotAsked, NotKnown, PendingBinding
 from server.domain.decision import failed
 from server.domain.enums import BindingOutcome, CarrierOrderKind
+from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import Unit
 from server.domain.records import ApplicationSession, Assignment, Evidence, Policy
 from server.service import issuing
 from server.service.binding import settled
 from server.service.context import new_id
+from server.service.events import Rendered
 from server.service.once import Reply
 
 ANSWERED = "carrier.answered"
@@ -22,7 +24,7 @@ MOST_TAKEN_OVER = 20
 class Renders:
     """The responses of calls that a remote carrier is asked for, as they are stored and sent."""
 
-    created: Callable[[Assignment], bytes]
+    created: Callable[[Assignment], Rendered]
     completed: Callable[[ApplicationSession, datetime], bytes]
 
 
@@ -37,6 +39,7 @@ def settle(unit: Unit, pending: PendingBinding, answer: Answer, now: datetime, r
     deleted = contractor.delete_time is not None
     policy = settled(policy, NotAsked() if deleted else answer)
     unit.policies.update([policy])
+    unit.events.record(OF_POLICY[policy.status], policy, now)
     if isinstance(answer, NotKnown) or (deleted and isinstance(answer, Bound)):
         # The caller is told that nothing is bound: what may be bound there is voided, so that this stays true.
         unit.orders.insert([order(policy, CarrierOrderKind.VOID, now)])
@@ -56,7 +59,7 @@ def answer_of(unit: Unit, pending: PendingBinding, now: datetime, renders: Rende
     """What the caller is told once the policy is settled."""
     if pending.assignment:
         assignment = unit.assignments.find(pending.platform, [pending.assignment])[pending.assignment]
-        return Reply(renders.created(assignment), outcome=assignment.binding.outcome.name)
+        return Reply(renders.created(assignment).response, outcome=assignment.binding.outcome.name)
     policy = unit.policies.find(pending.platform, [pending.policy])[pending.policy]
     session = unit.sessions.find(pending.platform, [policy.application_session])[policy.application_session]
     return Reply(renders.completed(session, now))
@@ -94,4 +97,7 @@ def _decide_again(unit: Unit, pending: PendingBinding, policy: Policy, answer: A
     facts: Evidence = {**last.facts, "policy": policy.id, "answer": type(answer).__name__}
     decision = last.followed_by(binding, now, ANSWERED, facts)
     unit.assignments.decide_again(decision)
+    covered = policy.fail_reason is None
+    told = EventType.ASSIGNMENT_COVERED if covered else EventType.ASSIGNMENT_UNCOVERED
+    unit.events.record(told, decision.assignment, now)
     issuing.catch_up(unit, decision, now)

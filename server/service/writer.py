@@ -49,8 +49,17 @@ class _Call:
 
 
 class Writer:
-    def __init__(self, storage: Storage, *, batch_max: int, queue_max: int) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        batch_max: int,
+        queue_max: int,
+        committed: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`committed` is called after each batch that is on disk."""
         self._storage = storage
+        self._committed = committed
         self._batch_max = batch_max
         self._queue_max = queue_max
         self._queue: deque[_Call] = deque()
@@ -166,6 +175,7 @@ class Writer:
             for call in batch:
                 await self._commit([call])
         else:
+            self._committed()
             self._settle_all(batch, results)
 
     async def _write(self, batch: Sequence[_Call]) -> list[object]:

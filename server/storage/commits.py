@@ -15,6 +15,7 @@ from uuid_utils import uuid7
 
 from server.domain.errors import StorageUnavailable
 from server.domain.ports import Unit
+from server.storage.events import EventOf
 from server.storage.failures import translated
 from server.storage.tables import writers
 from server.storage.unit import SqlUnit
@@ -32,7 +33,8 @@ class EndedWhileIdle(StorageUnavailable):
 class Commits:
     """The units of one writer, one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, event_of: EventOf) -> None:
+        self._event_of = event_of
         self._writer = str(uuid7())
 
     def run(self, connect: Callable[[], AbstractContextManager[Connection]], work: Callable[[Unit], T]) -> T:
@@ -49,7 +51,9 @@ class Commits:
         try:
             with connect() as connection, connection.begin() as transaction:
                 self._sign(connection, unit)
-                result = work(SqlUnit(connection))
+                current = SqlUnit(connection, self._event_of)
+                result = work(current)
+                current.events.flush()
                 committing = True
                 _commit(connection, transaction)
         except (exc.DBAPIError, OSError) as error:

@@ -10,6 +10,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from server.domain.ports import Unit
 from server.storage.commits import Commits
+from server.storage.events import EventOf, any_waits, sequence
 from server.storage.failures import translated
 from server.storage.types import json_text
 from server.storage.unit import SqlUnit
@@ -37,11 +38,13 @@ class PostgresStorage:
     made of) lets them await the driver from inside.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, event_of: EventOf) -> None:
+        self._event_of = event_of
         self._writer = async_engine(url, size=2)
         # Each statement has a view of its own anyway: a transaction around a read would cost two round trips.
         self._reader = async_engine(url, size=READERS, isolation_level="AUTOCOMMIT")
-        self._commits = Commits()
+        self._sequencer = async_engine(url)  # of its own: it must not wait for a unit, nor a unit for it
+        self._commits = Commits(event_of)
 
     async def read(self, work: Callable[[Unit], T]) -> T:
         return await greenlet_spawn(self._read, work)
@@ -49,10 +52,14 @@ class PostgresStorage:
     async def write(self, work: Callable[[Unit], T]) -> T:
         return await greenlet_spawn(self._commits.run, self._writer.sync_engine.connect, work)
 
+    async def sequence(self, most: int) -> int:
+        return await greenlet_spawn(self._sequence, most)
+
     async def ping(self) -> None:
         await greenlet_spawn(self._ping)
 
     async def close(self) -> None:
+        await self._sequencer.dispose()
         await self._reader.dispose()
         await self._writer.dispose()
 
@@ -67,7 +74,15 @@ class PostgresStorage:
 
     def _read_once(self, work: Callable[[Unit], T]) -> T:
         with self._reader.sync_engine.connect() as connection:
-            return work(SqlUnit(connection))
+            return work(SqlUnit(connection, self._event_of))
+
+    def _sequence(self, most: int) -> int:
+        with translated():
+            with self._reader.sync_engine.connect() as connection:
+                if not any_waits(connection):
+                    return 0
+            with self._sequencer.sync_engine.begin() as connection:
+                return sequence(connection, most)
 
     def _ping(self) -> None:
         with translated(), self._reader.sync_engine.connect() as connection:

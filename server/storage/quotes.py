@@ -77,6 +77,12 @@ class Quotes:
             conditions.append(_reads_as(status, now))
         return rows.keyset(self._connection, quotes, page, conditions, quote_of, source=WITH_SESSIONS)
 
+    def expired(self, now: datetime, most: int) -> list[Quote]:
+        untold = and_(quotes.c.expiry_told.is_(False), quotes.c.expire_time <= now)
+        statement = WITH_SESSIONS.where(untold, _reads_as(QuoteStatus.EXPIRED, now))
+        found = self._connection.execute(statement.order_by(quotes.c.expire_time).limit(most)).mappings()
+        return [quote_of(row) for row in found]
+
     def insert(self, quote: Quote) -> None:
         self._connection.execute(quotes.insert(), _row(quote))
 

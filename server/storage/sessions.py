@@ -62,6 +62,12 @@ class ApplicationSessions:
             conditions.append(_reads_as(status, now))
         return rows.keyset(self._connection, sessions, page, conditions, _record)
 
+    def expired(self, now: datetime, most: int) -> list[ApplicationSession]:
+        untold = and_(sessions.c.expiry_told.is_(False), sessions.c.expire_time <= now)
+        statement = select(sessions).where(untold, sessions.c.status.in_(OPEN))
+        found = self._connection.execute(statement.order_by(sessions.c.expire_time).limit(most)).mappings()
+        return [_record(row) for row in found]
+
     def insert(self, session: ApplicationSession) -> None:
         self._connection.execute(sessions.insert(), _row(session))
 

@@ -19,6 +19,7 @@ from sqlalchemy.pool import QueuePool
 from server.domain.errors import StorageUnavailable
 from server.domain.ports import Unit
 from server.storage.commits import Commits
+from server.storage.events import EventOf
 from server.storage.failures import translated
 from server.storage.types import json_text
 from server.storage.unit import SqlUnit
@@ -37,7 +38,8 @@ class FileInUse(Exception):
 class SqliteStorage:
     """Implements `ports.Storage` over one file."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, event_of: EventOf) -> None:
+        self._event_of = event_of
         self.path = Path(url.database or "").resolve()  # one lock, by whatever name the file goes
         with translated():
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +48,7 @@ class SqliteStorage:
         self._reader = reader_engine(self.path)
         self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
-        self._commits = Commits()
+        self._commits = Commits(event_of)
 
     def hold(self) -> None:
         """Keeps other servers off the file until `close`. The kernel lets go at any exit.
@@ -66,6 +68,10 @@ class SqliteStorage:
     async def write(self, work: Callable[[Unit], T]) -> T:
         return await _in_thread(self._writer_thread, self._write, work)
 
+    async def sequence(self, most: int) -> int:
+        """Nothing is left to do: units give positions themselves."""
+        return 0
+
     async def ping(self) -> None:
         await _in_thread(self._reader_threads, self._ping)
 
@@ -80,7 +86,7 @@ class SqliteStorage:
 
     def _read(self, work: Callable[[Unit], T]) -> T:
         with translated(), self._reader.connect() as connection:
-            return work(SqlUnit(connection))
+            return work(SqlUnit(connection, self._event_of))
 
     def _ping(self) -> None:
         with translated(), self._reader.connect() as connection:

@@ -12,6 +12,7 @@ from optin.v1 import (
     application_session_service_pb2,
     assignment_service_pb2,
     contractor_service_pb2,
+    event_service_pb2,
     job_service_pb2,
     policy_service_pb2,
     quote_service_pb2,
@@ -24,6 +25,7 @@ FILES = (
     assignment_service_pb2,
     policy_service_pb2,
     quote_service_pb2,
+    event_service_pb2,
 )
 METHODS: dict[str, MethodDescriptor] = {
     f"{service.full_name}/{method.name}": method

@@ -160,11 +160,13 @@ MAKERS: dict[str, Callable[[Client], Awaitable[Message]]] = {
 
 
 async def everything(client: Client) -> list[bytes]:
-    return [(await client.raw(method, b"")).body for method in LISTS]
+    """Events apart, which come out a moment after their change."""
+    lists = [method for method in LISTS if not method.endswith("/ListEvents")]
+    return [(await client.raw(method, b"")).body for method in lists]
 
 
 def test_every_method_that_changes_something_takes_a_request_id() -> None:
-    without = ("Get", "List", "BatchCreateAssignments")  # a batch's items have theirs
+    without = ("Get", "List", "Watch", "BatchCreateAssignments")  # a batch's items have theirs
     assert [m for m in METHODS if m not in CHANGES] == [m for m in METHODS if m.partition("/")[2].startswith(without)]
     assert {method.partition("/")[2] for method in CHANGES} == MAKERS.keys()
 

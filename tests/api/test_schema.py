@@ -60,6 +60,7 @@ SERVICES = {
     ],
     "PolicyService": ["GetPolicy", "ListPolicies", "CancelPolicy"],
     "QuoteService": ["CreateQuote", "GetQuote", "ListQuotes", "UpdateQuote"],
+    "EventService": ["ListEvents", "WatchEvents"],
 }
 
 FIELDS = {
@@ -84,6 +85,7 @@ FIELDS = {
     "status create_time",
     "BindingDecision": "number decide_time trigger outcome reasons application_session policies approval work_state "
     "residence_state withholding withholding_source quote policy binding",
+    "Event": "id type resource create_time contractor application_session job_category policy assignment quote",
     "Binding": "outcome workflow policies application_session reasons message net_rate "
     "standard_workflow_coverage_types",
 }
@@ -190,7 +192,7 @@ def test_messages_are_named_after_their_methods() -> None:
     for name, method in METHODS.items():
         short = name.partition("/")[2]
         assert (method.input_type.name, method.output_type.name) == (f"{short}Request", f"{short}Response")
-        assert (method.client_streaming, method.server_streaming) == (False, False)
+        assert (method.client_streaming, method.server_streaming) == (False, short.startswith("Watch"))
 
 
 def test_responses_wrap_what_they_are_about() -> None:

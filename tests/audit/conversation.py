@@ -19,6 +19,7 @@ from server.domain.terms import Period
 from server.service.assignments import CreateAssignments, Creation
 from server.service.binding import Asked, Binder
 from server.service.context import Context
+from server.service.events import Rendered
 from server.service.once import RequestKey
 from tests.conftest import NOW
 from tests.storage.opened import opened
@@ -178,7 +179,8 @@ async def leave_one_pending(url: str, names: Names, now: datetime) -> None:
         period=Period(datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC)),
     )
     key = RequestKey(platform="pf_default", request_id="dot-1", digest=b"dot")
-    create = CreateAssignments(binder=Binder(carrier=None, lease=LEASE), render=lambda _: b"a response")
+    binder = Binder(carrier=None, lease=LEASE)
+    create = CreateAssignments(binder=binder, render=lambda _: Rendered(b"a response", b""))
     async with opened(url) as storage:
         (asked,) = await storage.write(lambda unit: create(unit, [Creation(ctx=ctx, request=request, key=key)]))
     assert isinstance(asked, Asked)

@@ -22,6 +22,7 @@ from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from server import __version__
+from server.app import EVENT_OF
 from server.cli import _settings, app
 from server.config import Environment, LogFormat, LogLevel, Settings
 from server.domain.ports import Page
@@ -405,7 +406,7 @@ class Load:
 
 
 async def stored(url: str) -> set[str]:
-    storage = open_storage(make_url(url))
+    storage = open_storage(make_url(url), EVENT_OF)
     try:
         found: set[str] = set()
         before = ""

@@ -10,11 +10,12 @@ from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import resources_pb2 as pb
 from sqlalchemy import make_url
 
+from server.app import EVENT_OF
 from server.domain.carrier import Answer, Bound
 from server.domain.errors import Overloaded
 from server.domain.ports import StoredRequest, Unit
 from server.domain.records import Policy
-from server.service.retention import STEP_ROWS, sweep_requests
+from server.service import retention
 from server.service.writer import Writer
 from server.storage import open_storage, schema
 from tests.conftest import NOW, Clock, Serving
@@ -59,7 +60,7 @@ async def test_calls_over_the_bound_are_refused_and_health_answers(serve: Servin
 async def test_a_deadline_that_cannot_be_met_is_refused_early(tmp_path: object) -> None:
     url = make_url(f"sqlite:///{tmp_path}/optin.db")
     await schema.migrate(url)
-    storage = open_storage(url)
+    storage = open_storage(url, EVENT_OF)
     writer = Writer(storage, batch_max=1, queue_max=10)
     writer.start()
     loop = asyncio.get_running_loop()
@@ -83,15 +84,15 @@ async def test_request_ids_are_swept_when_their_time_is_over(serve: Serving, dat
     async with serve(database_url=database_url) as client:
         jane, job = await client.opted_in(), await client.job()
         first = await client.assign(jane.id, job.id, request_id="old")
-        storage = open_storage(make_url(database_url))
-        old = [request(f"older-{number}", timedelta(hours=48)) for number in range(2 * STEP_ROWS)]
+        storage = open_storage(make_url(database_url), EVENT_OF)
+        old = [request(f"older-{number}", timedelta(hours=48)) for number in range(2 * retention.STEP_ROWS)]
         await storage.write(lambda unit: unit.requests.insert(old))
         clock.now += timedelta(hours=25)
         young = [request("young", timedelta(hours=-24))]
         await storage.write(lambda unit: unit.requests.insert(young))
         writer = Writer(storage, batch_max=1, queue_max=10)
         writer.start()
-        sweep = asyncio.ensure_future(sweep_requests(writer, clock, timedelta(hours=24)))
+        sweep = asyncio.ensure_future(retention.sweep(writer, clock, retention.requests, timedelta(hours=24)))
         ids = ["old", "young", *(entry.request_id for entry in old)]
         async with asyncio.timeout(10):
             while len(await storage.read(lambda unit: unit.requests.find("pf_default", ids))) > 1:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, make_url
 
+from server.app import EVENT_OF
 from server.domain.errors import ConcurrentUpdate, DomainError, NotFound, Overloaded, StorageUnavailable
 from server.domain.ports import Conflict, StoredRequest, Unit
 from server.service.writer import LOCKED, MAX_TRIES, Locked, Writer
@@ -24,7 +25,7 @@ PLATFORM = "pf_default"
 async def storage(tmp_path: Path) -> AsyncIterator[SqliteStorage]:
     url = make_url(f"sqlite:///{tmp_path}/optin.db")
     await schema.migrate(url)
-    storage = open_storage(url)
+    storage = open_storage(url, EVENT_OF)
     assert isinstance(storage, SqliteStorage)
     yield storage
     await storage.close()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import Engine, make_url
 
+from server.app import EVENT_OF
 from server.storage import open_storage
 from server.storage.postgres import PostgresStorage
 from server.storage.sqlite import SqliteStorage
@@ -14,7 +15,7 @@ AnyStorage = SqliteStorage | PostgresStorage
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[AnyStorage]:
-    storage = open_storage(make_url(url))
+    storage = open_storage(make_url(url), EVENT_OF)
     try:
         yield storage
     finally:

@@ -168,6 +168,7 @@ def full_session(base: ApplicationSession) -> ApplicationSession:
         answers={"yes": True, "no": False, "years": 0, "text": "true"},
         signatures=(signature, bare),
         review_note="Looks fine.",
+        expiry_told=True,
     )
 
 
@@ -204,6 +205,7 @@ def full_quote(base: Quote) -> Quote:
         expire_time=NOW + 31 * DAY,
         status=QuoteStatus.ISSUED,
         policy="pl_1",
+        expiry_told=True,
     )
 
 
@@ -243,6 +245,7 @@ def full_policy(base: Policy) -> Policy:
         cancel_reason="asked for",
         remote=True,
         fail_reason=BindingReason.CARRIER_DECLINED,
+        expiry_told=True,
     )
 
 

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection
 
 from server.domain.ports import Page, Unit
 from server.domain.terms import Period
 from server.storage.sqlite import SqliteStorage
 from server.storage.unit import SqlUnit
+from tests.storage.opened import opened
 from tests.storage.records import NOW, PLATFORM
 
 CONTRACTORS = [f"cn_{number}" for number in range(16)]
@@ -34,9 +35,9 @@ READS: dict[str, Callable[[Unit], object]] = {
 @pytest.fixture
 async def embedded(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[SqliteStorage]:
     shutil.copy(sqlite_template, tmp_path / "optin.db")
-    storage = SqliteStorage(make_url(f"sqlite:///{tmp_path}/optin.db"))
-    yield storage
-    await storage.close()
+    async with opened(f"sqlite:///{tmp_path}/optin.db") as storage:
+        assert isinstance(storage, SqliteStorage)
+        yield storage
 
 
 def plan_of(unit: Unit, read: Callable[[Unit], object]) -> list[str]:

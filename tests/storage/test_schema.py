@@ -60,6 +60,12 @@ def tables(connection: Connection) -> set[str]:
     return set(inspect(connection).get_table_names())
 
 
+def _plain(index: Any) -> dict[str, Any]:
+    """With the condition of a partial one as text, which can be compared."""
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return {**index, "dialect_options": options}
+
+
 def described(connection: Connection) -> dict[str, Any]:
     """All that a database says of its tables."""
     inspector = inspect(connection)
@@ -72,7 +78,7 @@ def described(connection: Connection) -> dict[str, Any]:
             "primary key": inspector.get_pk_constraint(table),
             "foreign keys": sorted(inspector.get_foreign_keys(table), key=str),
             "unique": sorted(inspector.get_unique_constraints(table), key=str),
-            "indexes": sorted(inspector.get_indexes(table), key=str),
+            "indexes": sorted(map(_plain, inspector.get_indexes(table)), key=str),
             "checks": sorted(inspector.get_check_constraints(table), key=str),
         }
         for table in inspector.get_table_names()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
+from server.app import EVENT_OF
 from server.domain.errors import DuplicateEmail, StorageUnavailable
 from server.domain.ports import Conflict, Page, Unit
 from server.domain.records import Contractor
@@ -278,10 +279,10 @@ async def test_what_was_read_after_the_lock_is_what_its_last_holder_left(
 
     engine = async_engine(make_url(postgres_url))
     async with engine.begin() as connection:
-        await connection.run_sync(lambda sync: SqlUnit(sync).contractors.lock([contractor.id]))
+        await connection.run_sync(lambda sync: SqlUnit(sync, EVENT_OF).contractors.lock([contractor.id]))
         reading = asyncio.create_task(postgres_storage.write(read_locked))
         await asyncio.sleep(0.05)
-        await connection.run_sync(lambda sync: SqlUnit(sync).contractors.update(changed))
+        await connection.run_sync(lambda sync: SqlUnit(sync, EVENT_OF).contractors.update(changed))
     assert await reading == "Doe & Sons"
     await engine.dispose()
 

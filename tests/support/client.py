@@ -14,6 +14,7 @@ from optin.v1 import (
     application_session_service_pb2_grpc,
     assignment_service_pb2_grpc,
     contractor_service_pb2_grpc,
+    event_service_pb2_grpc,
     job_service_pb2_grpc,
     policy_service_pb2_grpc,
     quote_service_pb2_grpc,
@@ -54,6 +55,7 @@ class Client:
         self.jobs = job_service_pb2_grpc.JobServiceStub(channel)
         self.sessions = application_session_service_pb2_grpc.ApplicationSessionServiceStub(channel)
         self.assignments = assignment_service_pb2_grpc.AssignmentServiceStub(channel)
+        self.events = event_service_pb2_grpc.EventServiceStub(channel)
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
         self.quotes = quote_service_pb2_grpc.QuoteServiceStub(channel)
 

@@ -65,9 +65,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. What the request names does not exist on this platform, or is a deleted contractor.
     A `google.rpc.ResourceInfo` repeats the metadata.
 
-    `resource_type` is `contractor`, `job`, `job_category`, `application_session`, `quote`, `policy`
-    or `assignment`. `resource_name` is the id sent; empty where what was sent does not have the form
-    of an id, since it could be anything. Example:
+    `resource_type` is `contractor`, `job`, `job_category`, `application_session`, `quote`, `policy`,
+    `assignment` or `event`. `resource_name` is the id sent; empty where what was sent does not have
+    the form of an id, since it could be anything. Example:
 
         { "reason": "RESOURCE_NOT_FOUND",
           "domain": "optin.v1",
@@ -290,9 +290,9 @@ ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 4
 """NOT_FOUND. What the request names does not exist on this platform, or is a deleted contractor.
 A `google.rpc.ResourceInfo` repeats the metadata.
 
-`resource_type` is `contractor`, `job`, `job_category`, `application_session`, `quote`, `policy`
-or `assignment`. `resource_name` is the id sent; empty where what was sent does not have the form
-of an id, since it could be anything. Example:
+`resource_type` is `contractor`, `job`, `job_category`, `application_session`, `quote`, `policy`,
+`assignment` or `event`. `resource_name` is the id sent; empty where what was sent does not have
+the form of an id, since it could be anything. Example:
 
     { "reason": "RESOURCE_NOT_FOUND",
       "domain": "optin.v1",

@@ -1586,3 +1586,95 @@ class Binding(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Binding: _TypeAlias = Binding  # noqa: Y015
+
+@_typing.final
+class Event(_message.Message):
+    """Something that happened to a resource, with the resource as it was right after. Recorded in the
+    transaction of the change: there is an event exactly where there was a change, and its order among
+    the others never changes once it can be read.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CONTRACTOR_FIELD_NUMBER: _builtins.int
+    APPLICATION_SESSION_FIELD_NUMBER: _builtins.int
+    JOB_CATEGORY_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The event's id, prefix `ev_`. To read on after this event, send it as `after`."""
+    type: _builtins.str
+    """What happened, as `resource.change`. Types may be added: skip one that you do not know.
+
+    - `application_session.started` (its first step was taken), `application_session.completed`,
+      `application_session.manual_review`, `application_session.ineligible`,
+      `application_session.expired`, `application_session.cancelled`
+    - `quote.created`, `quote.issued`, `quote.expired`
+    - `policy.pending` (a carrier is being asked), `policy.active`, `policy.failed`,
+      `policy.cancelled`, `policy.reinstated`, `policy.expired`
+    - `assignment.created`, `assignment.covered` (it has more cover than before),
+      `assignment.uncovered` (it lost cover, or the carrier that was asked did not give it),
+      `assignment.extended`, `assignment.cancelled`
+    - `job_category.approved`, `job_category.revoked`
+    - `contractor.deleted`, after the events of the policies and sessions that this cancels
+
+    What expires has its event within a minute of its time.
+    """
+    resource: _builtins.str
+    """The id of the resource that it happened to (of a job category, its code)."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened. The order of events is that of the list, not of their times."""
+
+    @_builtins.property
+    def contractor(self) -> Global___Contractor:
+        """Of `contractor` events."""
+
+    @_builtins.property
+    def application_session(self) -> Global___ApplicationSession:
+        """Of `application_session` events."""
+
+    @_builtins.property
+    def job_category(self) -> Global___JobCategory:
+        """Of `job_category` events."""
+
+    @_builtins.property
+    def policy(self) -> Global___Policy:
+        """Of `policy` events."""
+
+    @_builtins.property
+    def assignment(self) -> Global___Assignment:
+        """Of `assignment` events."""
+
+    @_builtins.property
+    def quote(self) -> Global___Quote:
+        """Of `quote` events."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        type: _builtins.str = ...,
+        resource: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        contractor: Global___Contractor | None = ...,
+        application_session: Global___ApplicationSession | None = ...,
+        job_category: Global___JobCategory | None = ...,
+        policy: Global___Policy | None = ...,
+        assignment: Global___Assignment | None = ...,
+        quote: Global___Quote | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["application_session", b"application_session", "assignment", b"assignment", "contractor", b"contractor", "create_time", b"create_time", "data", b"data", "job_category", b"job_category", "policy", b"policy", "quote", b"quote"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_session", b"application_session", "assignment", b"assignment", "contractor", b"contractor", "create_time", b"create_time", "data", b"data", "id", b"id", "job_category", b"job_category", "policy", b"policy", "quote", b"quote", "resource", b"resource", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_data: _TypeAlias = _typing.Literal["contractor", "application_session", "job_category", "policy", "assignment", "quote"]  # noqa: Y015
+    _WhichOneofArgType_data: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_data) -> _WhichOneofReturnType_data | None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015

@@ -5,15 +5,18 @@ import asyncio
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from optin.v1 import assignment_service_pb2 as pb
+from optin.v1.resources_pb2 import Event
 
 from server.api import render
 from server.api.call import Call
 from server.api.fields import IdRequest
 from server.api.parse import parse
 from server.api.requests.assignments import ListAssignments, ListBindingDecisions, creation
+from server.api.wire import embedded
 from server.domain.errors import InvalidFields, Violation
 from server.domain.records import Assignment
 from server.service import assignments
+from server.service.events import Rendered
 from server.service.once import Reply
 
 MOST_IN_A_BATCH = 200
@@ -24,9 +27,19 @@ def created(assignment: Assignment) -> pb.CreateAssignmentResponse:
     return pb.CreateAssignmentResponse(assignment=message, outcome=message.binding.outcome)
 
 
-def created_bytes(assignment: Assignment) -> bytes:
-    """The response as it is stored and sent: made inside the unit that creates the assignment."""
-    return created(assignment).SerializeToString(deterministic=True)
+ASSIGNMENT = pb.CreateAssignmentResponse.DESCRIPTOR.fields_by_name["assignment"]
+EVENTS_ASSIGNMENT = Event.DESCRIPTOR.fields_by_name["assignment"]
+
+
+def rendered(assignment: Assignment) -> Rendered:
+    """The response as it is stored and sent, and the event's data: made inside the unit that creates the assignment.
+
+    Both hold the assignment, which is serialized once.
+    """
+    message = render.assignment(assignment)
+    body = message.SerializeToString(deterministic=True)
+    outcome = pb.CreateAssignmentResponse(outcome=message.binding.outcome).SerializeToString()
+    return Rendered(response=embedded(ASSIGNMENT, body) + outcome, data=embedded(EVENTS_ASSIGNMENT, body))
 
 
 def _result(answer: Message | Reply) -> pb.BatchCreateAssignmentsResponse.Result:

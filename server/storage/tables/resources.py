@@ -1,9 +1,4 @@
-"""The tables. Migrations build the same schema, and a test compares the two.
-
-Every table has its platform. Every contractor-scoped table leads its primary, unique and foreign keys with the
-contractor, so that one PostgreSQL can become a sharded one; `(platform, id)` finds a row by id and orders lists.
-Uniqueness across contractors lives in tables keyed by what is unique: `requests` and `emails`.
-"""
+"""The tables of resources, and of the decisions about them."""
 
 from sqlalchemy import (
     JSON,
@@ -13,8 +8,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -24,16 +17,15 @@ from sqlalchemy import (
 )
 
 from server.domain import enums
+from server.storage.tables.base import metadata
 from server.storage.types import Enum, EnumTuple, TextTuple, UtcDateTime
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
+
+def to_be_told_expired(table: Table) -> None:
+    """Finds what may have passed its time without having been told, however much has been."""
+    untold = table.c.expiry_told.is_(False)
+    Index(f"ix_{table.name}_untold", table.c.status, table.c.expire_time, sqlite_where=untold, postgresql_where=untold)
+
 
 contractors = Table(
     "contractors",
@@ -126,10 +118,12 @@ application_sessions = Table(
     Column("complete_time", UtcDateTime),
     # Whoever applied before there were quotes applied for workers' compensation, number 3.
     Column("coverage_types", EnumTuple(enums.CoverageType), nullable=False, server_default=text("'3'")),
+    Column("expiry_told", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("contractor", "id"),
     Index(None, "platform", "id"),
     Index(None, "platform", "status", "id"),
 )
+to_be_told_expired(application_sessions)
 
 quotes = Table(
     "quotes",
@@ -149,10 +143,12 @@ quotes = Table(
     Column("create_time", UtcDateTime, nullable=False),
     Column("expire_time", UtcDateTime, nullable=False),
     Column("policy", String, nullable=False),  # empty: not issued
+    Column("expiry_told", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("contractor", "id"),
     Index(None, "platform", "id"),
     Index(None, "platform", "job", "id"),
 )
+to_be_told_expired(quotes)
 
 policies = Table(
     "policies",
@@ -178,12 +174,14 @@ policies = Table(
     Column("cancel_reason", String, nullable=False),
     Column("remote", Boolean, nullable=False, server_default=false()),
     Column("fail_reason", Enum(enums.BindingReason)),
+    Column("expiry_told", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("contractor", "id"),
     # Two binders that saw the same state cannot both insert (spec 7).
     UniqueConstraint("platform", "contractor", "number"),
     Index(None, "platform", "id"),
     Index(None, "platform", "status", "id"),
 )
+to_be_told_expired(policies)
 
 assignments = Table(
     "assignments",
@@ -226,57 +224,4 @@ decisions = Table(
     Column("facts", JSON, nullable=False),
     PrimaryKeyConstraint("contractor", "assignment", "number"),
     ForeignKeyConstraint(["contractor", "assignment"], ["assignments.contractor", "assignments.id"]),
-)
-
-requests = Table(
-    "requests",
-    metadata,
-    Column("platform", String),
-    Column("request_id", String),
-    Column("digest", LargeBinary, nullable=False),
-    Column("response", LargeBinary, nullable=False),  # empty while `awaits` is set
-    Column("create_time", UtcDateTime, nullable=False),
-    Column("awaits", String, nullable=False, server_default=text("''")),  # the policy that the carrier is asked for
-    PrimaryKeyConstraint("platform", "request_id"),
-    Index(None, "create_time"),
-)
-
-pending_bindings = Table(
-    "pending_bindings",
-    metadata,
-    # A policy that a remote carrier is being asked for, and the assignment or quote that is settled with it.
-    Column("contractor", String),
-    Column("policy", String),
-    Column("platform", String, nullable=False),
-    Column("assignment", String, nullable=False),  # empty: the policy's quote
-    Column("request_id", String, nullable=False),  # empty: the caller gave none
-    Column("token", String, nullable=False),  # of the worker that asks: only it may settle
-    Column("lease_expire_time", UtcDateTime, nullable=False),  # then another worker takes over
-    PrimaryKeyConstraint("contractor", "policy"),
-    ForeignKeyConstraint(["contractor", "policy"], ["policies.contractor", "policies.id"]),
-    Index(None, "policy"),
-    Index(None, "lease_expire_time"),
-)
-
-carrier_orders = Table(
-    "carrier_orders",
-    metadata,
-    # What a remote carrier is owed: written in the change's transaction, sent by the reconciler, then deleted.
-    Column("contractor", String),
-    Column("policy", String),
-    Column("platform", String, nullable=False),
-    Column("kind", Enum(enums.CarrierOrderKind)),
-    Column("due_time", UtcDateTime, nullable=False),
-    Column("tries", Integer, nullable=False),
-    PrimaryKeyConstraint("contractor", "policy", "kind"),
-    ForeignKeyConstraint(["contractor", "policy"], ["policies.contractor", "policies.id"]),
-    Index(None, "due_time"),
-)
-
-writers = Table(
-    "writers",
-    metadata,
-    # The last unit that each writer committed: tells what became of a commit whose answer was lost.
-    Column("writer", String, primary_key=True),
-    Column("unit", String, nullable=False),
 )

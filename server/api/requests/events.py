@@ -1,0 +1,34 @@
+"""Requests about events."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from server.api.fields import Fields, FilterReference, ListRequest
+from server.domain.events import EventType
+from server.domain.outbox import EventFilter
+
+
+def _type(value: str) -> EventType:
+    try:
+        return EventType(value)
+    except ValueError:
+        raise ValueError("must be types that Event names") from None
+
+
+Types = frozenset[Annotated[EventType, BeforeValidator(_type)]]
+
+
+class ListEvents(ListRequest):
+    types: Types = frozenset()
+    resource: FilterReference = ""
+    after: FilterReference = ""
+
+    def filter(self) -> EventFilter:
+        return EventFilter(types=self.types, resource=self.resource)
+
+
+class WatchEvents(Fields):
+    after: FilterReference = ""
+    types: Types = frozenset()
+    batched: bool = False

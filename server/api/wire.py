@@ -1,0 +1,22 @@
+"""Bytes put together by hand, where a message would only be taken apart and made again.
+
+https://protobuf.dev/programming-guides/encoding/#structure
+"""
+
+from google.protobuf.descriptor import FieldDescriptor
+
+LENGTH_DELIMITED = 2
+
+
+def embedded(field: FieldDescriptor, message: bytes) -> bytes:
+    """A field that holds a message, from the message's bytes."""
+    return _varint(field.number << 3 | LENGTH_DELIMITED) + _varint(len(message)) + message
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)

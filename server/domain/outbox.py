@@ -1,0 +1,41 @@
+"""The port to the events that were recorded, and to those to record: storage implements it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from server.domain.events import Event, EventType, Subject
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventFilter:
+    """Which events are wanted; an empty part takes all."""
+
+    types: frozenset[EventType] = frozenset()
+    resource: str = ""
+
+
+class Events(Protocol):
+    """The outbox. An event is recorded in the transaction of its change, and can be read once it has its position."""
+
+    def record(self, type_: EventType, subject: Subject, now: datetime) -> None:
+        """Tells of a change to the subject, which is given as it is afterwards."""
+
+    def add(self, event: Event) -> None:
+        """As `record`, where the event is made already."""
+
+    def position(self, platform: str, event_id: str) -> int | None:
+        """None where no such event can be read."""
+
+    def oldest(self, platform: str) -> str:
+        """The id of the oldest event that is kept; empty when there is none."""
+
+    def last_position(self) -> int:
+        """Of all platforms; 0 before the first."""
+
+    def after(self, platform: str, position: int, most: int, wanted: EventFilter = ...) -> Sequence[Event]:
+        """In order. An empty platform: of all."""
+
+    def sweep(self, before: datetime, most: int) -> int:
+        """Deletes the first ones, as long as they were recorded before; returns how many."""

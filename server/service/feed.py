@@ -1,0 +1,220 @@
+"""Live events: one reader a process, woken by commits, that hands what is new to all who watch.
+
+On PostgreSQL its rounds also give committed events their positions (`Storage.sequence`): each server sees to its own
+commits at once, and to those of one that has died by looking around.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Protocol
+
+import structlog
+
+from server.domain.errors import Overloaded, Retryable, ServerStopping
+from server.domain.events import Event, EventType
+from server.domain.outbox import EventFilter
+from server.domain.ports import Conflict, Storage, Unit
+from server.service.events import position_of
+
+log = structlog.get_logger()
+
+MOST_EVENTS = 100  # in a message: 4 MiB, which clients take at most, hold them even with the largest contractors
+MOST_MESSAGES = 50  # that wait for a watcher
+MOST_PLACED = 500  # in one transaction of the sequencer
+POLL_SECONDS = 0.1  # for what other processes commit
+REST_SECONDS = 0.02  # between rounds: commits that come in it share one
+
+Types = frozenset[EventType]
+
+
+class Render(Protocol):
+    """An event as a message, or, batched, as a part of one: such a message is its parts one after the other."""
+
+    def __call__(self, event: Event, *, batched: bool) -> bytes: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What a watcher asks for."""
+
+    platform: str
+    types: Types  # empty: all
+    batched: bool  # many events a message
+
+
+class News:
+    """Events that came out together: each is rendered once, and so is each choice of them, however many watch."""
+
+    def __init__(self, events: Sequence[Event], render: Render) -> None:
+        self._events = events
+        self._render = cache(render)
+        self._chosen: dict[tuple[Wanted, int], Sequence[bytes]] = {}
+        self.first, self.last = (place(events[0]), place(events[-1]))
+
+    def of(self, wanted: Wanted, seen: int) -> Sequence[bytes]:
+        """Those after the position seen, as messages; none when there is nothing for whom asks."""
+        key = (wanted, seen if seen >= self.first else 0)
+        if key not in self._chosen:
+            parts = [
+                self._render(event, batched=wanted.batched)
+                for event in self._events
+                if place(event) > seen
+                and event.platform == wanted.platform
+                and (not wanted.types or event.type in wanted.types)
+            ]
+            self._chosen[key] = [b"".join(parts)] if wanted.batched and parts else parts
+        return self._chosen[key]
+
+
+def place(event: Event) -> int:
+    """The position of an event that was read, which has one."""
+    assert event.position is not None  # noqa: S101
+    return event.position
+
+
+class _Watcher:
+    def __init__(self) -> None:
+        self._news: deque[News] = deque()
+        self._arrived = asyncio.Event()
+        self._over: Retryable | None = None
+
+    def tell(self, news: News) -> None:
+        if len(self._news) >= MOST_MESSAGES:
+            self.end(Overloaded(limit="the watcher reads too slowly"))
+        elif self._over is None:
+            self._news.append(news)
+            self._arrived.set()
+
+    def end(self, why: Retryable) -> None:
+        self._over = why
+        self._news.clear()
+        self._arrived.set()
+
+    async def next(self) -> News:
+        """Raises Overloaded, ServerStopping."""
+        while not self._news:
+            if self._over is not None:
+                raise self._over
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._news.popleft()
+
+
+class Feed:
+    def __init__(self, storage: Storage, render: Render, *, most_watchers: int) -> None:
+        self._storage = storage
+        self._render = render
+        self._most_watchers = most_watchers
+        self._streams = 0
+        self._watchers: set[_Watcher] = set()
+        self._last = 0  # what the watchers have been told of
+        self._woken = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Something was committed by this process."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Ends all streams, and takes no more."""
+        self._stopping = True
+        for watcher in self._watchers:
+            watcher.end(ServerStopping())
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            self._woken.clear()
+            try:
+                await self._round()
+            except (Retryable, Conflict) as error:
+                log.warning("events put off", reason=type(error).__name__)
+            except Exception:
+                log.exception("events put off")
+            await asyncio.sleep(REST_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+
+    async def watch(self, wanted: Wanted, after: str) -> AsyncGenerator[bytes, None]:
+        """What was missed, then what comes. Raises NotFound for `after`, Overloaded, ServerStopping."""
+        with self._stream():
+            seen = await self._storage.read(lambda unit: position_of(unit, wanted.platform, after))
+            more = True
+            while more:
+                missed, seen = await self._missed(wanted, seen)
+                more = len(missed) == MOST_EVENTS
+                for message in self._messages(missed, wanted):
+                    yield message
+            with self._joined(seen) as (watcher, told):
+                while seen < told:  # came out between the last look and joining
+                    missed, seen = await self._missed(wanted, seen)
+                    for message in self._messages(missed, wanted):
+                        yield message
+                while True:
+                    news = await watcher.next()
+                    for message in news.of(wanted, seen):
+                        yield message
+                    seen = max(seen, news.last)
+
+    def _messages(self, missed: Sequence[Event], wanted: Wanted) -> Sequence[bytes]:
+        return News(missed, self._render).of(wanted, 0) if missed else ()
+
+    async def _missed(self, wanted: Wanted, seen: int) -> tuple[Sequence[Event], int]:
+        """Events after a position, and the position up to which there are no others. Raises ServerStopping."""
+        if self._stopping:
+            raise ServerStopping
+
+        def look(unit: Unit) -> tuple[Sequence[Event], int]:
+            last = unit.events.last_position()  # first: what comes out between the two is read then
+            events = unit.events.after(wanted.platform, seen, MOST_EVENTS, EventFilter(types=wanted.types))
+            upto = place(events[-1]) if events else seen
+            return events, upto if len(events) == MOST_EVENTS else max(upto, last)
+
+        return await self._storage.read(look)
+
+    @contextmanager
+    def _stream(self) -> Iterator[None]:
+        if self._stopping:
+            raise ServerStopping
+        if self._streams >= self._most_watchers:
+            raise Overloaded(limit="watchers")
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
+
+    @contextmanager
+    def _joined(self, seen: int) -> Iterator[tuple[_Watcher, int]]:
+        """A watcher, and the position after which it will be told of everything."""
+        if not self._watchers:
+            self._last = seen
+        watcher = _Watcher()
+        self._watchers.add(watcher)
+        try:
+            yield watcher, self._last
+        finally:
+            self._watchers.discard(watcher)
+
+    async def _round(self) -> None:
+        while await self._storage.sequence(MOST_PLACED) == MOST_PLACED:
+            pass
+        more = True
+        while self._watchers and more:
+            last = self._last
+            events = await self._storage.read(partial(_next, last=last))
+            if not events or self._last != last:  # other watchers came meanwhile, who begin elsewhere
+                return
+            self._last = place(events[-1])
+            news = News(events, self._render)
+            for watcher in self._watchers:
+                watcher.tell(news)
+            more = len(events) == MOST_EVENTS
+
+
+def _next(unit: Unit, last: int) -> Sequence[Event]:
+    return unit.events.after("", last, MOST_EVENTS)

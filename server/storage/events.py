@@ -1,0 +1,111 @@
+"""Events: recorded with their change, given a position once they are committed, read in that order.
+
+On SQLite one writer commits unit after unit, so a unit's own transaction gives the positions. On PostgreSQL
+transactions commit in another order than they take numbers: there `sequence` gives them, after the commit.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import takewhile
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, select, update
+
+from server.domain.events import Event, EventType, Subject
+from server.domain.outbox import EventFilter
+from server.storage import rows
+from server.storage.tables import event_sequence, events
+from server.storage.upserts import is_postgresql
+
+EventOf = Callable[[EventType, Subject, datetime], Event]
+"""Makes an event, with its id and what it is about as the wire has it."""
+
+HELD = select(event_sequence.c.last).with_for_update()
+TAKE = update(event_sequence).values(last=event_sequence.c.last + bindparam("count"))
+TAKEN = TAKE.returning(event_sequence.c.last)
+WAITING = select(events.c.id).where(events.c.position.is_(None)).order_by(events.c.id).limit(bindparam("most"))
+PLACE = update(events).where(events.c.id == bindparam("event")).values(position=bindparam("place"))
+ALL = EventFilter()
+
+
+class Events:
+    """Implements `ports.Events`. What is recorded is written by `flush`, at the end of the unit, all together."""
+
+    def __init__(self, connection: Connection, event_of: EventOf) -> None:
+        self._connection = connection
+        self._event_of = event_of
+        self.recorded: list[Event] = []
+
+    def record(self, type_: EventType, subject: Subject, now: datetime) -> None:
+        self.recorded.append(self._event_of(type_, subject, now))
+
+    def add(self, event: Event) -> None:
+        self.recorded.append(event)
+
+    def flush(self) -> None:
+        if not self.recorded:
+            return
+        added = [rows.values_of(event) for event in self.recorded]
+        if not is_postgresql(self._connection):
+            last = self._connection.scalar(TAKEN, {"count": len(added)}) or 0
+            for position, row in enumerate(added, last - len(added) + 1):
+                row["position"] = position
+        rows.insert(self._connection, events, added)
+        self.recorded = []
+
+    def position(self, platform: str, event_id: str) -> int | None:
+        if rows.NUL in event_id:
+            return None
+        wanted = select(events.c.position).where(events.c.id == event_id, events.c.platform == platform)
+        return self._connection.scalar(wanted)
+
+    def oldest(self, platform: str) -> str:
+        kept = select(events.c.id).where(events.c.platform == platform, events.c.position.is_not(None))
+        return self._connection.scalar(kept.order_by(events.c.position).limit(1)) or ""
+
+    def last_position(self) -> int:
+        return self._connection.scalar(select(event_sequence.c.last)) or 0
+
+    def after(self, platform: str, position: int, most: int, wanted: EventFilter = ALL) -> Sequence[Event]:
+        statement = select(events).where(events.c.position > position)
+        if platform:
+            statement = statement.where(events.c.platform == platform)
+        if wanted.types:
+            statement = statement.where(events.c.type.in_(sorted(wanted.types)))
+        if wanted.resource:
+            if rows.NUL in wanted.resource:
+                return ()
+            statement = statement.where(events.c.resource == wanted.resource)
+        found = self._connection.execute(statement.order_by(events.c.position).limit(most)).mappings()
+        return [Event(**{**row, "type": EventType(row["type"])}) for row in found]
+
+    def sweep(self, before: datetime, most: int) -> int:
+        first = select(events.c.id, events.c.create_time).where(events.c.position.is_not(None))
+        oldest = self._connection.execute(first.order_by(events.c.position).limit(most)).all()
+        # The first ones only, so that positions have no gaps, and those that are younger by another clock stay.
+        ids = [row.id for row in takewhile(lambda row: row.create_time < before, oldest)]
+        if ids:
+            gone = delete(events).where(events.c.id == bindparam("event"))
+            self._connection.execute(gone, [{"event": id_} for id_ in ids])
+        return len(ids)
+
+
+def sequence(connection: Connection, most: int) -> int:
+    """Gives the next positions to events that are committed and have none; how many.
+
+    The lock on the one row is the lease: the database takes it back from a holder whose connection ends, and no
+    clock plays a part. What is found is looked for after it is held, in a view of its own: nobody else has given
+    those events a position, and who comes next sees ours.
+    """
+    last = connection.scalar(HELD) or 0
+    ids: Sequence[Any] = connection.scalars(WAITING, {"most": most}).all()
+    if ids:
+        places = [{"event": id_, "place": place} for place, id_ in enumerate(ids, last + 1)]
+        connection.execute(PLACE, places)
+        connection.execute(TAKE, {"count": len(ids)})
+    return len(ids)
+
+
+def any_waits(connection: Connection) -> bool:
+    """Whether some committed event has no position."""
+    return bool(connection.scalar(select(func.count()).select_from(WAITING.limit(1).subquery())))
