@@ -139,8 +139,8 @@ def _seen() -> Iterator[list[Any]]:
     opened: list[Any] = []
     real = root.open_storage
 
-    def opening(url: Any) -> Any:
-        opened.append(real(url))
+    def opening(*arguments: Any) -> Any:
+        opened.append(real(*arguments))
         return opened[-1]
 
     root.open_storage = opening
