@@ -23,6 +23,7 @@ from tests.bench.figures.memory import memory
 from tests.bench.figures.overload import flood, peak
 from tests.bench.figures.postgres import postgres
 from tests.bench.figures.stored import stored
+from tests.bench.figures.watchers import watchers
 from tests.bench.machine import Cpu, machine
 from tests.load.prepare import ROOT
 from tests.load.serving import ServerFailed
@@ -31,7 +32,7 @@ from tests.support.postgres import PostgresMissing
 RESULTS = ROOT / "results" / "bench"
 CURVES = "curves"
 FIGURES: dict[str, Callable[[Bench], Figure]] = {
-    figure.__name__: figure for figure in (share, grouping, tail, stored, memory, postgres, peak, flood)
+    figure.__name__: figure for figure in (share, grouping, tail, watchers, stored, memory, postgres, peak, flood)
 }
 NAMES = (*FIGURES, CURVES)
 QUIET = 0.1
