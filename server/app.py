@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from server.api import render
@@ -16,14 +17,15 @@ from server.config import IN_HOUSE, Environment, Settings
 from server.domain.carrier import Carrier, RemoteCarrier
 from server.domain.ports import Clock
 from server.health import following
-from server.service import retention
+from server.service import expiry, retention
 from server.service.assignments import CreateAssignments
 from server.service.binding import Binder
 from server.service.calls import Calls, Terms
 from server.service.events import event_maker
-from server.service.expiry import tell_expiries
 from server.service.feed import Feed
+from server.service.remote import ROUND_SECONDS as RECONCILE_SECONDS
 from server.service.remote import RemoteBindings
+from server.service.rounds import rounds
 from server.service.settling import Renders
 from server.service.tasks import Tasks
 from server.service.waiting import Settlements
@@ -93,12 +95,14 @@ async def running(
         # Stopped in the opposite order: calls in flight, what they left under way, then the writer.
         writer.start()
         stack.push_async_callback(writer.close)
-        tasks.start_loop(retention.sweep(writer, clock, retention.requests, settings.request_id_ttl))
-        tasks.start_loop(retention.sweep(writer, clock, retention.events, settings.event_ttl))
-        tasks.start_loop(tell_expiries(writer, clock))
+        for some, keep in ((retention.requests, settings.request_id_ttl), (retention.events, settings.event_ttl)):
+            step = partial(retention.sweep, writer, clock, some, keep)
+            tasks.start_loop(rounds(f"sweep of {some.__name__}", step, retention.ROUND_SECONDS))
+        tasks.start_loop(rounds("expiries", partial(expiry.tell_expiries, writer, clock), expiry.ROUND_SECONDS))
         tasks.start_loop(feed.run())
         if remote is not None:
-            tasks.start_loop(remote.rounds())
+            tasks.start_loop(rounds("recovery", remote.recover, RECONCILE_SECONDS))
+            tasks.start_loop(rounds("reconciliation", remote.reconcile, RECONCILE_SECONDS))
         stack.push_async_callback(tasks.drain)
         await server.start()
         stack.push_async_callback(server.stop, GRACE_SECONDS)

@@ -3,28 +3,21 @@
 Reading a status needs none of this: a round only records that the time has passed.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-import structlog
-
 from server.domain import quoting
 from server.domain.application import OPEN
 from server.domain.enums import PolicyStatus, QuoteStatus
-from server.domain.errors import Retryable
 from server.domain.events import EventType
 from server.domain.ports import Clock, Unit
 from server.domain.records import ApplicationSession, Policy, Quote
 from server.service.writer import Writer
 
-log = structlog.get_logger()
-
 STEP_ROWS = 50
-PAUSE_SECONDS = 0.05  # between steps, while there is more
 ROUND_SECONDS = 20.0  # a third of the minute within which an expiry is told
 
 R = TypeVar("R", ApplicationSession, Quote, Policy)
@@ -83,12 +76,6 @@ def tell(unit: Unit, now: datetime) -> int:
     return max([step(unit, now) for step in STEPS])
 
 
-async def tell_expiries(writer: Writer, clock: Clock) -> None:
-    """Runs until it is cancelled."""
-    while True:
-        try:
-            most = await writer.run(lambda unit: tell(unit, clock()))
-        except Retryable as error:
-            log.warning("expiries put off", reason=error.reason)
-            most = 0
-        await asyncio.sleep(PAUSE_SECONDS if most == STEP_ROWS else ROUND_SECONDS)
+async def tell_expiries(writer: Writer, clock: Clock) -> bool:
+    """A step; whether there may be more."""
+    return await writer.run(lambda unit: tell(unit, clock())) == STEP_ROWS

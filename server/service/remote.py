@@ -1,10 +1,8 @@
 """Remote carriers: asked between two units, never inside a transaction (architecture, "Carriers")."""
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 import structlog
 
@@ -49,13 +47,6 @@ class RemoteBindings:
         """Where a unit has stored what its carrier is to be asked, and the caller had left by then."""
         if isinstance(result, Asked):
             self.tasks.start(self._ask(result.policy, result.pending))
-
-    async def rounds(self) -> None:
-        """Recovery and reconciliation, at start and then periodically, until cancelled."""
-        while True:
-            for step in (self.recover, self.reconcile):
-                await _logged(step())
-            await asyncio.sleep(ROUND_SECONDS)
 
     async def recover(self) -> None:
         """Asks again, by the same key, for policies whose worker is gone."""
@@ -107,13 +98,3 @@ class RemoteBindings:
         else:
             await self.writer.run_ahead(lambda unit: unit.orders.delete(order))
             log.info("carrier told", policy=policy.id, order=order.kind.name)
-
-
-async def _logged(step: Coroutine[Any, Any, None]) -> None:
-    """A round that fails is tried again with the next: nothing waits for it."""
-    try:
-        await step
-    except Retryable as error:
-        log.warning("round put off", reason=error.reason)
-    except Exception:
-        log.exception("round failed")

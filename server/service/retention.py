@@ -1,19 +1,12 @@
 """What is older than its keep time is swept, in steps too small to hold up a batch."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import structlog
-
-from server.domain.errors import Retryable
 from server.domain.ports import Clock, Unit
 from server.service.writer import Writer
 
-log = structlog.get_logger()
-
 STEP_ROWS = 50
-PAUSE_SECONDS = 0.05  # between steps, while there is more
 ROUND_SECONDS = 60.0
 
 Sweep = Callable[[Unit, datetime], int]
@@ -28,12 +21,6 @@ def events(unit: Unit, before: datetime) -> int:
     return unit.events.sweep(before, STEP_ROWS)
 
 
-async def sweep(writer: Writer, clock: Clock, some: Sweep, keep: timedelta) -> None:
-    """Runs until it is cancelled."""
-    while True:
-        try:
-            swept = await writer.run(lambda unit: some(unit, clock() - keep))
-        except Retryable as error:
-            log.warning("sweep put off", reason=error.reason)
-            swept = 0
-        await asyncio.sleep(PAUSE_SECONDS if swept == STEP_ROWS else ROUND_SECONDS)
+async def sweep(writer: Writer, clock: Clock, some: Sweep, keep: timedelta) -> bool:
+    """A step; whether there may be more."""
+    return await writer.run(lambda unit: some(unit, clock() - keep)) == STEP_ROWS
