@@ -49,12 +49,14 @@ def serve(
     withhold_premium: Annotated[bool | None, Flag] = None,
     session_ttl: Annotated[str | None, Duration] = None,
     request_id_ttl: Annotated[str | None, Duration] = None,
+    event_ttl: Annotated[str | None, Duration] = None,
     log_format: Annotated[str | None, one_of(LogFormat)] = None,
     log_level: Annotated[str | None, one_of(LogLevel)] = None,
     carrier: Annotated[str | None, Flag] = None,
     carrier_timeout: Annotated[str | None, Flag] = None,
     group_commit_max: Annotated[str | None, Number] = None,
     calls_in_flight: Annotated[str | None, Number] = None,
+    watchers: Annotated[str | None, Number] = None,
     workers: Annotated[str | None, Number] = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT."""
@@ -174,6 +176,8 @@ def _run_or_explain(main: Coroutine[None, None, None], settings: Settings) -> No
         _fail(f"Another server uses {error}; stop it, or choose another file with --database-url.")
     except schema.SchemaTooNew:
         _fail(f"{_masked(settings)} has a newer schema than version {__version__}; install the newer version.")
+    except schema.SchemaOfOthers:
+        _fail(f"{_masked(settings)} has tables of another program; choose an empty database with --database-url.")
     except schema.SchemaTooOld:
         _fail(f"{_masked(settings)} does not have this version's schema; run `optin migrate` first.")
     except WorkersFailed:

@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, inspect, text
 
 from server.storage.failures import translated
 from server.storage.sqlite import writer_engine
+from server.storage.tables import metadata
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 VERSION_TABLE = "alembic_version"
@@ -24,8 +25,12 @@ class SchemaTooOld(Exception):
     """The database is to be migrated first."""
 
 
+class SchemaOfOthers(Exception):
+    """The database has tables by our names that no migration of ours made."""
+
+
 async def migrate(url: URL) -> None:
-    """Brings the database to the code's version. Raises SchemaTooNew, StorageUnavailable."""
+    """Brings the database to the code's version. Raises SchemaTooNew, SchemaOfOthers, StorageUnavailable."""
     await _run(url, _upgrade)
 
 
@@ -67,6 +72,8 @@ async def _run_on_postgresql(url: URL, work: Callable[[Connection], None]) -> No
 def _upgrade(connection: Connection) -> None:
     if _is_current(connection):
         return
+    if _version(connection) is None and set(metadata.tables).intersection(inspect(connection).get_table_names()):
+        raise SchemaOfOthers
     from alembic import command
     from alembic.config import Config
 

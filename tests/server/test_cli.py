@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -293,6 +293,15 @@ def test_a_newer_schema(tmp_path: Path) -> None:
         for command in (("serve", "--port", "0"), ("migrate",)):
             done = invoked(*command, "--database-url", url)
             assert_one_sentence(done, url, "newer schema", __version__, "install the newer version")
+
+
+def test_a_database_of_another_program(tmp_path: Path) -> None:
+    database = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE jobs (id)")
+    url = f"sqlite:///{database}"
+    for command in (("serve", "--port", "0"), ("migrate",)):
+        assert_one_sentence(invoked(*command, "--database-url", url), url, "another program", "--database-url")
 
 
 def test_postgresql_that_was_not_migrated_and_then_is(tmp_path: Path, postgres: PostgresCluster) -> None:

@@ -22,9 +22,11 @@ from server.storage.types import Enum, EnumTuple, TextTuple, UtcDateTime
 
 
 def to_be_told_expired(table: Table) -> None:
-    """Finds what may have passed its time without having been told, however much has been."""
-    untold = table.c.expiry_told.is_(False)
-    Index(f"ix_{table.name}_untold", table.c.status, table.c.expire_time, sqlite_where=untold, postgresql_where=untold)
+    """Finds what may have passed its time without having been told, however much has been.
+
+    Not a partial index, for which SQLAlchemy would load PostgreSQL's dialect at each start.
+    """
+    Index(None, table.c.expiry_told, table.c.status, table.c.expire_time)
 
 
 contractors = Table(

@@ -38,12 +38,5 @@ def upgrade() -> None:
         # What expired before there were events has none.
         now = "CURRENT_TIMESTAMP" if op.get_bind().dialect.name == "postgresql" else "datetime('now')"
         op.execute(f"UPDATE {table} SET expiry_told = TRUE WHERE expire_time <= {now}")
-        untold = sa.column("expiry_told").is_(sa.false())
-        op.create_index(
-            f"ix_{table}_untold",
-            table,
-            ["status", "expire_time"],
-            unique=False,
-            sqlite_where=untold,
-            postgresql_where=untold,
-        )
+        columns = ["expiry_told", "status", "expire_time"]
+        op.create_index(op.f(f"ix_{table}_expiry_told_status_expire_time"), table, columns, unique=False)
