@@ -26,12 +26,11 @@ class Table:
     """What the demo printed: the rows that have a call, and what stands below each of them."""
 
     def __init__(self, text: str) -> None:
-        lines = text.splitlines()
-        start = next(i for i, line in enumerate(lines) if line.startswith("STEP"))
-        columns = [found.start() for found in re.finditer(r"STEP|CALL|WHAT CAME BACK|OUTCOME|POLICY", lines[start])]
+        heading, *lines = text.rstrip().splitlines()
+        columns = [found.start() for found in re.finditer(r"STEP|CALL|WHAT CAME BACK|OUTCOME|POLICY", heading)]
         self.rows: list[Row] = []
         self.notes: list[str] = []
-        for line in lines[start + 1 :]:
+        for line in lines:
             if line[columns[1] :].startswith(" "):
                 self.notes[-1] = f"{self.notes[-1]} {line.strip()}".strip()
                 continue
@@ -44,7 +43,8 @@ class Table:
 
 
 class Ran(NamedTuple):
-    table: Table
+    table: Table  # of the guide's four steps
+    quote: Table  # of where the opt-in does not apply
     errors: str
     left_behind: list[Path]
 
@@ -63,7 +63,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         timeout=60,
         check=True,
     )
-    return Ran(Table(done.stdout), done.stderr, [path for path in folder.rglob("*") if path != folder / "tmp"])
+    left_behind = [path for path in folder.rglob("*") if path != folder / "tmp"]
+    first, second = re.findall(r"^STEP.*?(?=\n\n|\Z)", done.stdout, re.MULTILINE | re.DOTALL)
+    return Ran(Table(first), Table(second), done.stderr, left_behind)
 
 
 def test_takes_the_four_steps_in_order(ran: Ran) -> None:
@@ -105,6 +107,39 @@ def test_binds_then_reuses_then_falls_back(ran: Ran) -> None:
 def test_uses_the_dates_of_the_guide(ran: Ran) -> None:
     (first, _), *_ = ran.table.assignments()
     assert first.came_back.endswith("CA, 3 to 7 December 2023")
+
+
+def test_the_second_story_falls_back_is_quoted_applied_for_covered_and_cancelled(ran: Ran) -> None:
+    rows = {row.step.partition(" ")[2]: row for row in ran.quote.rows if row.step}
+    assert list(rows) == [
+        *("contractor", "a job", "fall-back", "quote", "application", "covered", "again", "cancelled", "events"),
+    ]
+    waiting, covered, again = rows["fall-back"], rows["covered"], rows["again"]
+    assert (waiting.outcome, waiting.policy) == ("STANDARD_WORKFLOW", "none")
+    assert rows["quote"].came_back.endswith("OPEN, $2.50 per $100 of pay")
+    assert [row.came_back for row in ran.quote.rows if row.call == "SubmitApplicationStep"][
+        -1
+    ] == "APPLICATION_COMPLETE"
+    assert (covered.outcome, covered.came_back) == ("COVERAGE_BOUND", waiting.came_back)
+    assert (again.outcome, again.policy) == ("COVERAGE_REUSED", covered.policy)
+    assert rows["cancelled"].came_back.endswith("CANCELLED: no longer needed")
+
+
+def test_the_second_story_ends_with_what_a_watcher_saw(ran: Ran) -> None:
+    rows = {row.step.partition(" ")[2]: row for row in ran.quote.rows if row.step}
+    told = f"{rows['events'].came_back} {ran.quote.notes[-1]}".split()
+    assert told[1::2] == [
+        "assignment.created",
+        "quote.created",
+        "application_session.started",
+        "policy.active",
+        "quote.issued",
+        "assignment.covered",
+        "application_session.completed",
+        "assignment.created",
+        "assignment.cancelled",
+    ]
+    assert told[0] == told[-2] == rows["fall-back"].came_back.split()[0]
 
 
 def test_is_quiet_and_leaves_nothing_behind(ran: Ran) -> None:

@@ -206,6 +206,10 @@ class IdRequest(ChangeRequest):
     id: Reference
 
 
+class CancelRequest(IdRequest):
+    reason: Short = ""
+
+
 class ListRequest(Fields):
     page_size: PageSize = 0
     page_token: str = ""  # of any shape: what this server did not give is an InvalidPageToken

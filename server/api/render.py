@@ -184,6 +184,8 @@ def assignment(record: records.Assignment) -> pb.Assignment:
         binding=binding(record.binding),
         status=pb.AssignmentStatus.ValueType(record.status),
         create_time=time(record.create_time) if record.id else None,
+        cancel_time=time(record.cancel_time),
+        cancel_reason=record.cancel_reason,
     )
 
 

@@ -1,4 +1,7 @@
-"""`optin demo`: the guide's four steps, with the guide's values, against a server of its own."""
+"""`optin demo`: two stories against a server of its own, each call as it is answered.
+
+The first is the guide's four steps, with the guide's values. The second begins where the opt-in does not apply.
+"""
 
 import re
 import textwrap
@@ -10,18 +13,24 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from optin.v1 import application_session_service_pb2 as sessions_pb
 from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import contractor_service_pb2 as contractors_pb
+from optin.v1 import event_service_pb2 as events_pb
 from optin.v1 import job_service_pb2 as jobs_pb
+from optin.v1 import quote_service_pb2 as quotes_pb
 from optin.v1 import resources_pb2 as pb
 from optin.v1.application_session_service_pb2_grpc import ApplicationSessionServiceStub
 from optin.v1.assignment_service_pb2_grpc import AssignmentServiceStub
 from optin.v1.contractor_service_pb2_grpc import ContractorServiceStub
+from optin.v1.event_service_pb2_grpc import EventServiceStub
 from optin.v1.job_service_pb2_grpc import JobServiceStub
+from optin.v1.quote_service_pb2_grpc import QuoteServiceStub
 
 from server.app import running
 from server.config import Settings
 
+HEADINGS = ("STEP", "CALL", "WHAT CAME BACK", "OUTCOME", "POLICY")
 WIDTHS = (15, 26, 40, 19, 10)  # of the table's columns: step, call, what came back, outcome, policy
 NOTE_WIDTH = 69
+MOST_SECONDS = 30.0  # to watch
 DAY = 86_400
 GUIDE_START, GUIDE_END = 1_701_561_600, 1_701_907_200  # 3 to 7 December 2023
 ANSWERS = {
@@ -37,7 +46,9 @@ async def run_demo() -> None:
     with TemporaryDirectory(prefix="optin-demo-") as folder:
         settings = Settings.model_construct(port=0, database_url=f"sqlite:///{folder}/optin.db")
         async with running(settings) as server, grpc.aio.insecure_channel(f"{settings.host}:{server.port}") as channel:
-            await Walk(channel).all_steps()
+            walk = Walk(channel)
+            await walk.opt_in_story()
+            await walk.quote_story()
 
 
 class Walk:
@@ -48,10 +59,12 @@ class Walk:
         self._jobs = JobServiceStub(channel)
         self._sessions = ApplicationSessionServiceStub(channel)
         self._assignments = AssignmentServiceStub(channel)
+        self._quotes = QuoteServiceStub(channel)
+        self._events = EventServiceStub(channel)
 
-    async def all_steps(self) -> None:
+    async def opt_in_story(self) -> None:
         print("The guide's four steps, against a server of their own. Ids are shortened.\n")
-        row("STEP", "CALL", "WHAT CAME BACK", "OUTCOME", "POLICY")
+        row(*HEADINGS)
         jane = await self.create_contractor()
         category = await self.approve_category()
         job = await self.create_job(category, "CA")
@@ -62,17 +75,31 @@ class Walk:
         elsewhere = await self.create_job(category, "NY", step="")
         await self.create_assignment("", jane, elsewhere, GUIDE_START, GUIDE_END)
 
-    async def create_contractor(self) -> pb.Contractor:
+    async def quote_story(self) -> None:
+        print("\nWhere the opt-in does not apply: a quote, an application for it, and the cover of what waited.\n")
+        row(*HEADINGS)
+        joe = await self.create_contractor(first_name="Joe", email="joe.doe@example.com")
+        category = await self.approve_category()
+        job = await self.create_job(category, "CA")
+        waiting = await self.create_assignment("2 fall-back", joe, job)
+        quote = await self.create_quote(joe, job)
+        await self.complete_application(await self.create_session(joe, quote), "Joe Doe")
+        await self.get_assignment("5 covered", waiting)
+        await self.create_assignment("6 again", joe, job)
+        await self.cancel_assignment(waiting)
+        await self.watch_events(waiting)
+
+    async def create_contractor(self, first_name: str = "Jane", email: str = "jane.doe@example.com") -> pb.Contractor:
         contractor = pb.Contractor(
-            first_name="Jane",
+            first_name=first_name,
             last_name="Doe",
-            email="jane.doe@example.com",
+            email=email,
             phone="5551234567",
             address=pb.Address(line1="123 Main St", locality="San Francisco", region="CA", postalcode="94102"),
         )
         request = contractors_pb.CreateContractorRequest(contractor=contractor)
         contractor = (await self._contractors.CreateContractor(request)).contractor
-        row("1 contractor", "CreateContractor", f"{short(contractor.id)}  Jane Doe, lives in CA")
+        row("1 contractor", "CreateContractor", f"{short(contractor.id)}  {first_name} Doe, lives in CA")
         return contractor
 
     async def approve_category(self) -> pb.JobCategory:
@@ -96,26 +123,43 @@ class Walk:
         row(step, "CreateJob", f"{short(job.id)}  {job.name}, {job.address.region}")
         return job
 
-    async def create_session(self, contractor: pb.Contractor) -> pb.ApplicationSession:
+    async def create_quote(self, contractor: pb.Contractor, job: pb.Job) -> pb.Quote:
+        wanted = pb.Quote(contractor=contractor.id, job=job.id, coverage_types=[pb.COVERAGE_TYPE_WORKERS_COMP])
+        quote = (await self._quotes.CreateQuote(quotes_pb.CreateQuoteRequest(quote=wanted))).quote
+        status = pb.QuoteStatus.Name(quote.status).removeprefix("QUOTE_STATUS_")
+        row("3 quote", "CreateQuote", f"{short(quote.id)}  {status}, ${quote.net_rate / 100:.2f} per $100 of pay")
+        return quote
+
+    async def create_session(self, contractor: pb.Contractor, quote: pb.Quote | None = None) -> pb.ApplicationSession:
+        """Of a general opt-in for CA, or for a quote."""
         session = pb.ApplicationSession(
             contractor=contractor.id,
             success_url="https://yourapp.com/success",
             cancel_url="https://yourapp.com/cancel",
-            is_general_opt_in=True,
+            is_general_opt_in=quote is None,
             work_state="CA",
+            quote=quote.id if quote else "",
         )
         request = sessions_pb.CreateApplicationSessionRequest(application_session=session)
         session = (await self._sessions.CreateApplicationSession(request)).application_session
-        row("2 opt-in", "CreateApplicationSession", f"{short(session.id)}  {session.work_state}, {standing(session)}")
+        step = "4 application" if quote else "2 opt-in"
+        row(step, "CreateApplicationSession", f"{short(session.id)}  {session.work_state}, {standing(session)}")
         return session
 
-    async def complete_application(self, session: pb.ApplicationSession) -> None:
+    async def complete_application(self, session: pb.ApplicationSession, legal_name: str = "Jane Doe") -> None:
         form = await self._sessions.GetApplicationForm(sessions_pb.GetApplicationFormRequest(id=session.id))
         questions, documents = form.application_form.questions, form.application_form.documents
-        row("3 application", "GetApplicationForm", f"{len(questions)} questions, {len(documents)} documents")
+        row(
+            "" if session.quote else "3 application",
+            "GetApplicationForm",
+            f"{len(questions)} questions, {len(documents)} documents",
+        )
         answers = [sessions_pb.Answer(question=question, bool_value=value) for question, value in ANSWERS.items()]
         answers.append(sessions_pb.Answer(question="years_experience", int_value=5))
-        signatures = [sessions_pb.Signature(document=d.id, version=d.version, legal_name="Jane Doe") for d in documents]
+        signatures = [
+            sessions_pb.Signature(document=document.id, version=document.version, legal_name=legal_name)
+            for document in documents
+        ]
         step = sessions_pb.SubmitApplicationStepRequest
         for request in (
             step(id=session.id, verify_info=sessions_pb.VerifyInfo()),
@@ -126,22 +170,50 @@ class Walk:
             session = (await self._sessions.SubmitApplicationStep(request)).application_session
             row("", "SubmitApplicationStep", standing(session))
 
-    async def create_assignment(self, step: str, contractor: pb.Contractor, job: pb.Job, start: int, end: int) -> None:
+    async def create_assignment(
+        self, step: str, contractor: pb.Contractor, job: pb.Job, start: int = 0, end: int = 0
+    ) -> pb.Assignment:
+        """Without dates: 30 days from the next midnight on."""
         assignment = pb.Assignment(
             contractor=contractor.id,
             job=job.id,
             coverage_types=[pb.COVERAGE_TYPE_WORKERS_COMP],
-            effective_time=Timestamp(seconds=start),
-            end_time=Timestamp(seconds=end),
+            effective_time=Timestamp(seconds=start) if start else None,
+            end_time=Timestamp(seconds=end) if end else None,
         )
         request = assignments_pb.CreateAssignmentRequest(assignment=assignment)
-        answer = await self._assignments.CreateAssignment(request)
-        made = answer.assignment
-        outcome = pb.BindingOutcome.Name(answer.outcome).removeprefix("BINDING_OUTCOME_")
-        came_back = f"{short(made.id)}  {made.work_state}, {days(made)}"
-        row(step, "CreateAssignment", came_back, outcome, short(made.policy) or "none")
-        note(", ".join(reason_names(made.binding.reasons)))
-        note(made.binding.message)
+        made = (await self._assignments.CreateAssignment(request)).assignment
+        self._show(step, "CreateAssignment", made)
+        return made
+
+    async def get_assignment(self, step: str, assignment: pb.Assignment) -> None:
+        request = assignments_pb.GetAssignmentRequest(id=assignment.id)
+        self._show(step, "GetAssignment", (await self._assignments.GetAssignment(request)).assignment)
+
+    async def cancel_assignment(self, assignment: pb.Assignment) -> None:
+        request = assignments_pb.CancelAssignmentRequest(id=assignment.id, reason="no longer needed")
+        cancelled = (await self._assignments.CancelAssignment(request)).assignment
+        status = pb.AssignmentStatus.Name(cancelled.status).removeprefix("ASSIGNMENT_STATUS_")
+        row("7 cancelled", "CancelAssignment", f"{short(cancelled.id)}  {status}: {cancelled.cancel_reason}")
+
+    async def watch_events(self, assignment: pb.Assignment) -> None:
+        """What a watcher saw, from the assignment's creation to its end."""
+        began, step = False, "8 events"
+        async for message in self._events.WatchEvents(events_pb.WatchEventsRequest(), timeout=MOST_SECONDS):
+            event = message.event
+            began = began or event.resource == assignment.id
+            if began:
+                row(step, "WatchEvents" if step else "", f"{short(event.resource)}  {event.type}")
+                step = ""
+            if event.type == "assignment.cancelled":
+                return
+
+    def _show(self, step: str, call: str, assignment: pb.Assignment) -> None:
+        outcome = pb.BindingOutcome.Name(assignment.binding.outcome).removeprefix("BINDING_OUTCOME_")
+        came_back = f"{short(assignment.id)}  {assignment.work_state}, {days(assignment)}"
+        row(step, call, came_back, outcome, short(assignment.policy) or "none")
+        note(", ".join(reason_names(assignment.binding.reasons)))
+        note(assignment.binding.message)
 
 
 def standing(session: pb.ApplicationSession) -> str:
@@ -161,7 +233,9 @@ def short(resource_id: str) -> str:
 
 def days(assignment: pb.Assignment) -> str:
     start, end = assignment.effective_time.ToDatetime(), assignment.end_time.ToDatetime()
-    return f"{start.day} to {end.day} {end:%B %Y}"
+    if start.month == end.month:
+        return f"{start.day} to {end.day} {end:%B %Y}"
+    return f"{start.day} {start:%b} to {end.day} {end:%b %Y}"
 
 
 def row(*cells: str) -> None:

@@ -14,6 +14,8 @@
     │   ├── QuoteNotOpen, QuoteAlreadyIssued
     │   ├── ApplicationStepOutOfOrder, ApplicationAlreadyComplete
     │   ├── ApplicationClosed, ApplicationNotInReview
+    │   ├── AssignmentStarted
+    │   ├── AssignmentCancelled
     │   └── PolicyNotActive
     └── Retryable              the same request may succeed later
         ├── StorageUnavailable
@@ -149,6 +151,16 @@ class ApplicationNotInReview(FailedPrecondition):
 class PolicyNotActive(FailedPrecondition):
     reason = "POLICY_NOT_ACTIVE"
     message = "Policy {policy} cannot be cancelled: it is {status}."
+
+
+class AssignmentStarted(FailedPrecondition):
+    reason = "ASSIGNMENT_STARTED"
+    message = "Assignment {assignment} cannot be cancelled: it started at {effective_time}."
+
+
+class AssignmentCancelled(FailedPrecondition):
+    reason = "ASSIGNMENT_CANCELLED"
+    message = "Assignment {assignment} is cancelled already."
 
 
 class Retryable(DomainError):

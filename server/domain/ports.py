@@ -203,6 +203,9 @@ class Assignments(Protocol):
     def decide_again(self, decision: DecisionRecord) -> None:
         """Adds a later decision, which the assignment shows from then on."""
 
+    def cancel(self, assignment: Assignment) -> None:
+        """Keeps that it is cancelled, when and why."""
+
     def last_decision(self, contractor: str, assignment: str) -> DecisionRecord: ...
 
     def decisions(self, assignment: Assignment, page: Page) -> Sequence[DecisionRecord]:

@@ -214,6 +214,8 @@ class Assignment:
     binding: Binding
     create_time: datetime
     status: AssignmentStatus = AssignmentStatus.ACTIVE
+    cancel_time: datetime | None = None
+    cancel_reason: str = ""
 
 
 class ApprovalSeen(TypedDict):

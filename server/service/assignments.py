@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from server.domain.carrier import PendingBinding
 from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, given_up
-from server.domain.enums import BindingOutcome, CoverageType, PolicyStatus
-from server.domain.errors import DomainError, NotFound
+from server.domain.enums import AssignmentStatus, BindingOutcome, CoverageType, PolicyStatus
+from server.domain.errors import AssignmentCancelled, AssignmentStarted, DomainError, NotFound
 from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import StoredRequest, Unit
 from server.domain.records import Approval, ApprovalSeen, Assignment, Binding, DecisionRecord, Evidence, Policy
@@ -166,6 +166,20 @@ def get(unit: Unit, ctx: Context, assignment_id: str) -> Assignment:
     if assignment is None:
         raise NotFound("assignment", assignment_id)
     return assignment
+
+
+def cancel(unit: Unit, ctx: Context, assignment_id: str, reason: str) -> Assignment:
+    """Before it starts only; decisions and policies stay. Raises NotFound, AssignmentCancelled, AssignmentStarted."""
+    unit.contractors.lock([get(unit, ctx, assignment_id).contractor])
+    assignment = get(unit, ctx, assignment_id)
+    if assignment.status is AssignmentStatus.CANCELLED:
+        raise AssignmentCancelled(assignment=assignment.id)
+    if assignment.effective_time <= ctx.now:
+        raise AssignmentStarted(assignment=assignment.id, effective_time=assignment.effective_time.isoformat())
+    cancelled = replace(assignment, status=AssignmentStatus.CANCELLED, cancel_time=ctx.now, cancel_reason=reason)
+    unit.assignments.cancel(cancelled)
+    unit.events.record(EventType.ASSIGNMENT_CANCELLED, cancelled, ctx.now)
+    return cancelled
 
 
 def list_page(

@@ -66,6 +66,10 @@ class Assignments:
         )
         self._connection.execute(decisions.insert(), _decision_row(entry))
 
+    def cancel(self, assignment: Assignment) -> None:
+        cancelled = {name: getattr(assignment, name) for name in ("status", "cancel_time", "cancel_reason")}
+        self._connection.execute(update(assignments).where(*_is(assignment.contractor, assignment.id)), cancelled)
+
     def last_decision(self, contractor: str, assignment: str) -> DecisionRecord:
         statement = LAST_DECISIONS.where(*_is(contractor, assignment))
         return _decision(self._connection.execute(statement).mappings().one())

@@ -120,6 +120,11 @@ async def _create_assignment(client: Client) -> Message:
     )
 
 
+async def _cancel_assignment(client: Client) -> Message:
+    made = await client.assign((await client.opted_in()).id, (await client.job()).id, start=None, end=None)
+    return assignments_pb.CancelAssignmentRequest(id=made.assignment.id, reason="asked for")
+
+
 async def _cancel_policy(client: Client) -> Message:
     made = await client.assign((await client.opted_in()).id, (await client.job()).id)
     return policies_pb.CancelPolicyRequest(id=made.assignment.policy, reason="asked for")
@@ -153,6 +158,7 @@ MAKERS: dict[str, Callable[[Client], Awaitable[Message]]] = {
     "CancelApplicationSession": _cancel_session,
     "ExpireApplicationSession": _expire,
     "CreateAssignment": _create_assignment,
+    "CancelAssignment": _cancel_assignment,
     "CancelPolicy": _cancel_policy,
     "CreateQuote": _create_quote,
     "UpdateQuote": _update_quote,

@@ -56,6 +56,7 @@ SERVICES = {
         "BatchCreateAssignments",
         "GetAssignment",
         "ListAssignments",
+        "CancelAssignment",
         "ListBindingDecisions",
     ],
     "PolicyService": ["GetPolicy", "ListPolicies", "CancelPolicy"],
@@ -82,7 +83,7 @@ FIELDS = {
     "expire_time status origin application_session quote net_rate carrier_policy_number create_time cancel_time "
     "cancel_reason",
     "Assignment": "contractor job coverage_types effective_time end_time id work_state category_code policy binding "
-    "status create_time",
+    "status create_time cancel_time cancel_reason",
     "BindingDecision": "number decide_time trigger outcome reasons application_session policies approval work_state "
     "residence_state withholding withholding_source quote policy binding",
     "Event": "id type resource create_time contractor application_session job_category policy assignment quote",

@@ -287,6 +287,8 @@ def full_assignment(base: Assignment) -> Assignment:
         coverage_types=(CoverageType.WORKERS_COMP, CoverageType.GENERAL),
         binding=FULL_BINDING,
         status=AssignmentStatus.CANCELLED,
+        cancel_time=NOW + DAY,
+        cancel_reason="the job fell through",
     )
 
 

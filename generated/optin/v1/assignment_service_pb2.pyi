@@ -344,3 +344,60 @@ class ListBindingDecisionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListBindingDecisionsResponse: _TypeAlias = ListBindingDecisionsResponse  # noqa: Y015
+
+@_typing.final
+class CancelAssignmentRequest(_message.Message):
+    """Cancels an assignment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The assignment's id."""
+    reason: _builtins.str
+    """Why, for the record; the assignment shows it as `cancel_reason`. At most 500 characters."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat, as the service describes. At most 64 printable ASCII characters;
+    make a UUID before the first send. Unique within the platform, across methods. Empty: every call
+    acts.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelAssignmentRequest: _TypeAlias = CancelAssignmentRequest  # noqa: Y015
+
+@_typing.final
+class CancelAssignmentResponse(_message.Message):
+    """The assignment, cancelled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def assignment(self) -> _resources_pb2.Assignment:
+        """The assignment."""
+
+    def __init__(
+        self,
+        *,
+        assignment: _resources_pb2.Assignment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelAssignmentResponse: _TypeAlias = CancelAssignmentResponse  # noqa: Y015

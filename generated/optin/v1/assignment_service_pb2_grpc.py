@@ -71,6 +71,11 @@ class AssignmentServiceStub(object):
                 request_serializer=optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsRequest.SerializeToString,
                 response_deserializer=optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsResponse.FromString,
                 _registered_method=True)
+        self.CancelAssignment = channel.unary_unary(
+                '/optin.v1.AssignmentService/CancelAssignment',
+                request_serializer=optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentRequest.SerializeToString,
+                response_deserializer=optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentResponse.FromString,
+                _registered_method=True)
         self.ListBindingDecisions = channel.unary_unary(
                 '/optin.v1.AssignmentService/ListBindingDecisions',
                 request_serializer=optin_dot_v1_dot_assignment__service__pb2.ListBindingDecisionsRequest.SerializeToString,
@@ -169,6 +174,17 @@ class AssignmentServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelAssignment(self, request, context):
+        """Cancels an assignment that has not started. Its decisions and policies stay as they are: a policy
+        may serve others.
+
+        Fails with RESOURCE_NOT_FOUND, ASSIGNMENT_CANCELLED if it is cancelled already, and
+        ASSIGNMENT_STARTED from its `effective_time` on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListBindingDecisions(self, request, context):
         """Lists every decision about one assignment's coverage, the last one first, each with what called for
         it and what it rested on.
@@ -202,6 +218,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.ListAssignments,
                     request_deserializer=optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsRequest.FromString,
                     response_serializer=optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsResponse.SerializeToString,
+            ),
+            'CancelAssignment': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelAssignment,
+                    request_deserializer=optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentRequest.FromString,
+                    response_serializer=optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentResponse.SerializeToString,
             ),
             'ListBindingDecisions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBindingDecisions,
@@ -334,6 +355,33 @@ class AssignmentService(object):
             '/optin.v1.AssignmentService/ListAssignments',
             optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsRequest.SerializeToString,
             optin_dot_v1_dot_assignment__service__pb2.ListAssignmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelAssignment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optin.v1.AssignmentService/CancelAssignment',
+            optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentRequest.SerializeToString,
+            optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -105,6 +105,13 @@ class AssignmentServiceStub:
     was asked for appears exactly once, whatever is created meanwhile. `outcome` is compared as it is
     at the time of each page.
     """
+    CancelAssignment: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.CancelAssignmentRequest, _assignment_service_pb2.CancelAssignmentResponse]
+    """Cancels an assignment that has not started. Its decisions and policies stay as they are: a policy
+    may serve others.
+
+    Fails with RESOURCE_NOT_FOUND, ASSIGNMENT_CANCELLED if it is cancelled already, and
+    ASSIGNMENT_STARTED from its `effective_time` on.
+    """
     ListBindingDecisions: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ListBindingDecisionsRequest, _assignment_service_pb2.ListBindingDecisionsResponse]
     """Lists every decision about one assignment's coverage, the last one first, each with what called for
     it and what it rested on.
@@ -189,6 +196,13 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
     Fails with INVALID_PAGE_TOKEN. Over all pages, every assignment committed before the first page
     was asked for appears exactly once, whatever is created meanwhile. `outcome` is compared as it is
     at the time of each page.
+    """
+    CancelAssignment: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.CancelAssignmentRequest, _assignment_service_pb2.CancelAssignmentResponse]  # type: ignore[assignment]
+    """Cancels an assignment that has not started. Its decisions and policies stay as they are: a policy
+    may serve others.
+
+    Fails with RESOURCE_NOT_FOUND, ASSIGNMENT_CANCELLED if it is cancelled already, and
+    ASSIGNMENT_STARTED from its `effective_time` on.
     """
     ListBindingDecisions: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ListBindingDecisionsRequest, _assignment_service_pb2.ListBindingDecisionsResponse]  # type: ignore[assignment]
     """Lists every decision about one assignment's coverage, the last one first, each with what called for
@@ -295,6 +309,19 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
         Fails with INVALID_PAGE_TOKEN. Over all pages, every assignment committed before the first page
         was asked for appears exactly once, whatever is created meanwhile. `outcome` is compared as it is
         at the time of each page.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelAssignment(
+        self,
+        request: _assignment_service_pb2.CancelAssignmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.CancelAssignmentResponse, _abc.Awaitable[_assignment_service_pb2.CancelAssignmentResponse]]:
+        """Cancels an assignment that has not started. Its decisions and policies stay as they are: a policy
+        may serve others.
+
+        Fails with RESOURCE_NOT_FOUND, ASSIGNMENT_CANCELLED if it is cancelled already, and
+        ASSIGNMENT_STARTED from its `effective_time` on.
         """
 
     @_abc_1.abstractmethod

@@ -248,6 +248,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "metadata": { "quote": "qt_01J9Z3NDEKTSV4RRFFQ69G5FAV",
                         "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
     """
+    ERROR_REASON_ASSIGNMENT_STARTED: _ErrorReason.ValueType  # 23
+    """FAILED_PRECONDITION. The assignment has started: it can no longer be cancelled.
+
+    `effective_time` is when it started. Example:
+
+        { "reason": "ASSIGNMENT_STARTED",
+          "domain": "optin.v1",
+          "metadata": { "assignment": "an_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                        "effective_time": "2026-12-01T00:00:00+00:00" } }
+    """
+    ERROR_REASON_ASSIGNMENT_CANCELLED: _ErrorReason.ValueType  # 24
+    """FAILED_PRECONDITION. The assignment is cancelled already. Example:
+
+        { "reason": "ASSIGNMENT_CANCELLED",
+          "domain": "optin.v1",
+          "metadata": { "assignment": "an_01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons an `ErrorInfo` of the domain `optin.v1` can give. A reason belongs to one status code,
@@ -472,5 +489,22 @@ for again.
       "domain": "optin.v1",
       "metadata": { "quote": "qt_01J9Z3NDEKTSV4RRFFQ69G5FAV",
                     "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
+"""
+ERROR_REASON_ASSIGNMENT_STARTED: ErrorReason.ValueType  # 23
+"""FAILED_PRECONDITION. The assignment has started: it can no longer be cancelled.
+
+`effective_time` is when it started. Example:
+
+    { "reason": "ASSIGNMENT_STARTED",
+      "domain": "optin.v1",
+      "metadata": { "assignment": "an_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                    "effective_time": "2026-12-01T00:00:00+00:00" } }
+"""
+ERROR_REASON_ASSIGNMENT_CANCELLED: ErrorReason.ValueType  # 24
+"""FAILED_PRECONDITION. The assignment is cancelled already. Example:
+
+    { "reason": "ASSIGNMENT_CANCELLED",
+      "domain": "optin.v1",
+      "metadata": { "assignment": "an_01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

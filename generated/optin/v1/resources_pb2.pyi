@@ -1352,6 +1352,8 @@ class Assignment(_message.Message):
     BINDING_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CANCEL_TIME_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The assignment's id, prefix `an_`. Set by the server; empty in an answer to `validate_only`."""
     contractor: _builtins.str
@@ -1368,6 +1370,10 @@ class Assignment(_message.Message):
     """
     status: Global___AssignmentStatus.ValueType
     """Whether the assignment stands."""
+    cancel_reason: _builtins.str
+    """Why it was cancelled: the `reason` of CancelAssignment. Empty when none was given, and when the
+    assignment was not cancelled.
+    """
     @_builtins.property
     def coverage_types(self) -> _containers.RepeatedScalarFieldContainer[Global___CoverageType.ValueType]:
         """The coverage asked for. Duplicates count once; order means nothing, and the enum's order is
@@ -1395,6 +1401,10 @@ class Assignment(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the assignment was created. Unset in an answer to `validate_only`."""
 
+    @_builtins.property
+    def cancel_time(self) -> _timestamp_pb2.Timestamp:
+        """When the assignment was cancelled. Unset otherwise."""
+
     def __init__(
         self,
         *,
@@ -1410,10 +1420,12 @@ class Assignment(_message.Message):
         binding: Global___Binding | None = ...,
         status: Global___AssignmentStatus.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        cancel_time: _timestamp_pb2.Timestamp | None = ...,
+        cancel_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "create_time", b"create_time", "effective_time", b"effective_time", "end_time", b"end_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "cancel_time", b"cancel_time", "create_time", b"create_time", "effective_time", b"effective_time", "end_time", b"end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "category_code", b"category_code", "contractor", b"contractor", "coverage_types", b"coverage_types", "create_time", b"create_time", "effective_time", b"effective_time", "end_time", b"end_time", "id", b"id", "job", b"job", "policy", b"policy", "status", b"status", "work_state", b"work_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "cancel_reason", b"cancel_reason", "cancel_time", b"cancel_time", "category_code", b"category_code", "contractor", b"contractor", "coverage_types", b"coverage_types", "create_time", b"create_time", "effective_time", b"effective_time", "end_time", b"end_time", "id", b"id", "job", b"job", "policy", b"policy", "status", b"status", "work_state", b"work_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

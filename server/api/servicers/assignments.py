@@ -9,7 +9,7 @@ from optin.v1.resources_pb2 import Event
 
 from server.api import render
 from server.api.call import Call
-from server.api.fields import IdRequest
+from server.api.fields import CancelRequest, IdRequest
 from server.api.parse import parse
 from server.api.requests.assignments import ListAssignments, ListBindingDecisions, creation
 from server.api.wire import embedded
@@ -72,6 +72,15 @@ class AssignmentService:
         wanted = parse(IdRequest, request)
         found = await call.read(lambda unit: assignments.get(unit, call.ctx, wanted.id))
         return pb.GetAssignmentResponse(assignment=render.assignment(found))
+
+    async def CancelAssignment(self, request: pb.CancelAssignmentRequest, call: Call) -> Reply:
+        wanted = parse(CancelRequest, request)
+        return await call.change(
+            request,
+            lambda unit: pb.CancelAssignmentResponse(
+                assignment=render.assignment(assignments.cancel(unit, call.ctx, wanted.id, wanted.reason))
+            ),
+        )
 
     async def ListAssignments(self, request: pb.ListAssignmentsRequest, call: Call) -> pb.ListAssignmentsResponse:
         wanted = parse(ListAssignments, request)

@@ -4,9 +4,9 @@ from optin.v1 import policy_service_pb2 as pb
 
 from server.api import render
 from server.api.call import Call
-from server.api.fields import IdRequest
+from server.api.fields import CancelRequest, IdRequest
 from server.api.parse import parse
-from server.api.requests.policies import CancelPolicy, ListPolicies
+from server.api.requests.policies import ListPolicies
 from server.service import policies
 from server.service.once import Reply
 
@@ -29,7 +29,7 @@ class PolicyService:
         )
 
     async def CancelPolicy(self, request: pb.CancelPolicyRequest, call: Call) -> Reply:
-        wanted = parse(CancelPolicy, request)
+        wanted = parse(CancelRequest, request)
         return await call.change(
             request,
             lambda unit: pb.CancelPolicyResponse(

@@ -201,6 +201,8 @@ assignments = Table(
     Column("create_time", UtcDateTime, nullable=False),
     Column("decision", Integer, nullable=False),  # the number of the last one
     Column("outcome", Enum(enums.BindingOutcome), nullable=False),  # of the last decision: for the filter's index
+    Column("cancel_time", UtcDateTime),
+    Column("cancel_reason", String, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("contractor", "id"),
     Index(None, "platform", "id"),
     Index(None, "platform", "job", "id"),
