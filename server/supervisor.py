@@ -142,7 +142,8 @@ class Worker:
             pause = 0.0 if lived else min(max(2 * pause, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
             log.warning("a worker ended, and is started again", worker=self._number, code=code, in_seconds=pause)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
         return 0
 
     def stop(self) -> None:

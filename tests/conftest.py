@@ -1,6 +1,8 @@
 """Fixtures: the real app on an ephemeral port, on SQLite files and on a private PostgreSQL."""
 
+import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -11,6 +13,7 @@ import grpc
 import pytest
 from sqlalchemy import make_url
 
+from server.api import gate
 from server.app import running
 from server.config import Settings
 from server.storage import schema
@@ -38,6 +41,22 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_stops() -> Iterator[None]:
+    """Servers of these tests are not stopped while a call is on its way: real processes are, in tests/server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "RECENT_SECONDS", 0.0)
+        yield
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "optin.db"
+    asyncio.run(schema.migrate(make_url(f"sqlite:///{path}")))
+    return path
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresCluster]:
     try:
@@ -53,18 +72,24 @@ def postgres() -> Iterator[PostgresCluster]:
 @pytest.fixture(scope="session")
 def postgres_template(postgres: PostgresCluster) -> str:
     """A migrated database, to be copied."""
-    import asyncio
-
     url = postgres.create_database()
     asyncio.run(schema.migrate(make_url(url)))
     return url
 
 
+def sqlite_copy(template: Path, folder: Path) -> str:
+    """The folder's database: made from the template unless it is there."""
+    database = folder / "optin.db"
+    if not database.exists():
+        shutil.copy(template, database)
+    return f"sqlite+aiosqlite:///{database}"
+
+
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database, once of each kind."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> Iterator[str]:
+    """A migrated, empty database, once of each kind."""
     if request.param == "sqlite":
-        yield f"sqlite+aiosqlite:///{tmp_path}/optin.db"
+        yield sqlite_copy(sqlite_template, tmp_path)
         return
     cluster: PostgresCluster = request.getfixturevalue("postgres")
     url = cluster.create_database(template=request.getfixturevalue("postgres_template"))
@@ -73,12 +98,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-def serve(tmp_path: Path, clock: Clock) -> Serving:
+def serve(tmp_path: Path, clock: Clock, sqlite_template: Path) -> Serving:
     """Serves the app, on SQLite unless told otherwise, for as long as the block lasts."""
 
     @asynccontextmanager
     async def serving(*, carrier: Any = None, **settings: Any) -> AsyncIterator[Client]:
-        settings.setdefault("database_url", f"sqlite+aiosqlite:///{tmp_path}/optin.db")
+        if "database_url" not in settings:
+            settings["database_url"] = sqlite_copy(sqlite_template, tmp_path)
         async with (
             running(Settings(port=0, **settings), carrier=carrier, clock=clock) as server,
             grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,

@@ -136,8 +136,10 @@ class Feed:
             except Exception:
                 log.exception("events put off")
             await asyncio.sleep(REST_SECONDS)
+            # Not `wait_for`, which before Python 3.12 may swallow a cancellation that comes with what it waits for.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._woken.wait()
 
     async def watch(self, wanted: Wanted, after: str) -> AsyncGenerator[bytes, None]:
         """What was missed, then what comes. Raises NotFound for `after`, Overloaded, ServerStopping."""

@@ -44,7 +44,8 @@ class Settlements:
             if found[policy].status is not PolicyStatus.PENDING:
                 return
             try:
-                await asyncio.wait_for(event.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await event.wait()
                 event.clear()
             except TimeoutError:
                 pause = min(2 * pause, LONGEST_POLL_SECONDS)

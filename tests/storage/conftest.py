@@ -1,29 +1,18 @@
 """Storage on each database, open, migrated and empty."""
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
 from server.domain.ports import Unit
-from server.storage import schema
 from server.storage.tables import metadata
 from server.storage.unit import SqlUnit
 from tests.storage.opened import AnyStorage, opened
 from tests.support.postgres import PostgresCluster
 
 DATABASES = ("sqlite", "postgresql")
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "optin.db"
-    asyncio.run(schema.migrate(make_url(f"sqlite:///{path}")))
-    return path
 
 
 @pytest.fixture(scope="session")
