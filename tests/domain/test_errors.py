@@ -22,6 +22,8 @@ EXAMPLES = [
     errors.JobCategoryNotApproved(category_code="jc_1", work_state="NY", coverage_types="GENERAL, CYBER"),
     errors.QuoteNotOpen(quote="qt_1", status="EXPIRED"),
     errors.QuoteAlreadyIssued(quote="qt_1", policy="pl_1"),
+    errors.AssignmentStarted(assignment="an_1", effective_time="2026-12-01T00:00:00+00:00"),
+    errors.AssignmentCancelled(assignment="an_1"),
     errors.ApplicationStepOutOfOrder(step="FINAL_REVIEW", due="VERIFY_INFO"),
     errors.ApplicationAlreadyComplete(application_session="ias_1"),
     errors.ApplicationClosed(application_session="ias_1", status="EXPIRED"),
