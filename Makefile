@@ -6,7 +6,7 @@ PYTHON ?= python3
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos check lint proto tools load bench clean
+.PHONY: help run demo test faults chaos check lint proto tools load bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,17 +26,18 @@ run: $(READY) ## serve on 127.0.0.1:50051, on the embedded database data/optin.d
 demo: $(READY) ## the guide's four steps against a server of its own, as a table
 	@$(BIN)/optin demo
 
-# Measuring doubles a test's time: what runs again on PostgreSQL, and the faults, go without.
-UNMEASURED := postgresql or faults
-
+# Measuring doubles a test's time: what runs again on PostgreSQL goes without.
 test: $(READY) ## all tests, with coverage
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report= -k 'not ($(UNMEASURED))'
-	$(BIN)/python -m pytest -n auto --dist loadgroup -k '$(UNMEASURED)'
+	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report= -k 'not postgresql'
+	$(BIN)/python -m pytest -n auto --dist loadgroup -k postgresql
 	@echo 'server/: lines and branches, at least 95 %'
 	$(BIN)/python -m coverage report --fail-under=95
 	@echo 'server/domain/: every line and branch'
 	$(BIN)/python -m coverage report --include='server/domain/*' --fail-under=100
+
+faults: $(READY) ## what chaos does, in short
+	$(BIN)/python -m pytest -q -o addopts='--strict-markers -ra' tests/faults
 
 chaos: $(READY) ## faults under load, for an hour or so; SEED=text, SCALE=0.1 and ONLY="scenarios" may be set
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE)) $(ONLY)
