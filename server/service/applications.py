@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from server.domain import application, events, quoting
+from server.domain import application, quoting
 from server.domain.enums import ApplicationSessionStatus, ReviewDecision
 from server.domain.errors import InvalidFields, NotFound, PremiumWithholdingRequired, Violation, WorkStateNotOffered
 from server.domain.forms import Form, newest
 from server.domain.ports import Unit
 from server.domain.records import ApplicationSession
 from server.domain.states import is_offered
-from server.service import contractors, issuing, quotes
+from server.service import contractors, issuing, quotes, sessions
 from server.service.binding import Asked, Binder
 from server.service.context import Context, new_id
 from server.service.issuing import Attempt
@@ -134,7 +134,7 @@ def _submitted(
     complete = after.status is ApplicationSessionStatus.APPLICATION_COMPLETE
     left = issuing.issue(unit, ctx, binder, attempt, after) if after.quote and complete else None
     if not isinstance(left, Awaits):
-        _keep(unit, ctx, before, after)
+        sessions.keep(unit, before, after, ctx.now)
     return left or after
 
 
@@ -153,14 +153,8 @@ def _change(
 ) -> ApplicationSession:
     before = _locked(unit, ctx, session_id)
     after = change(before)
-    _keep(unit, ctx, before, after)
+    sessions.keep(unit, before, after, ctx.now)
     return after
-
-
-def _keep(unit: Unit, ctx: Context, before: ApplicationSession, after: ApplicationSession) -> None:
-    unit.sessions.update(after)
-    if after.status is not before.status:
-        unit.events.record(events.OF_SESSION[after.status], after, ctx.now)
 
 
 def _locked(unit: Unit, ctx: Context, session_id: str) -> ApplicationSession:

@@ -10,7 +10,7 @@ from server.domain.errors import NotFound
 from server.domain.events import EventType
 from server.domain.ports import Unit
 from server.domain.records import Contractor
-from server.service import policies
+from server.service import policies, sessions
 from server.service.context import Context, new_id
 from server.service.paging import paged
 
@@ -70,9 +70,7 @@ def delete(unit: Unit, ctx: Context, contractor_id: str) -> Contractor:
     contractor = lock(unit, ctx, contractor_id)
     for session in unit.sessions.live(ctx.platform, contractor_id):
         if application.status_at(session, ctx.now) in application.LIVE:
-            cancelled = application.cancel(session, ctx.now)
-            unit.sessions.update(cancelled)
-            unit.events.record(EventType.SESSION_CANCELLED, cancelled, ctx.now)
+            sessions.keep(unit, session, application.cancel(session, ctx.now), ctx.now)
     live = unit.policies.live(ctx.platform, [contractor_id]).get(contractor_id, ())
     active = [policy for policy in live if policy.status is PolicyStatus.ACTIVE]
     if active:  # one that is still being bound is voided when the carrier has answered

@@ -13,6 +13,7 @@ from server.domain import quoting
 from server.domain.application import OPEN
 from server.domain.enums import PolicyStatus, QuoteStatus
 from server.domain.events import EventType
+from server.domain.matching import status_at
 from server.domain.ports import Clock, Unit
 from server.domain.records import ApplicationSession, Policy, Quote
 from server.service.writer import Writer
@@ -27,36 +28,38 @@ Step = Callable[[Unit, datetime], int]
 
 def tell_sessions(unit: Unit, now: datetime) -> int:
     found = unit.sessions.expired(now, STEP_ROWS)
-    for session in _still(unit, found, unit.sessions.find):
-        if session.status in OPEN and session.expire_time <= now and not session.expiry_told:
-            told = replace(session, expiry_told=True)
-            unit.sessions.update(told)
-            unit.events.record(EventType.SESSION_EXPIRED, told, now)
+    for session in _told(unit, found, unit.sessions.find, lambda s: s.status in OPEN and s.expire_time <= now):
+        unit.sessions.update(session)
+        unit.events.record(EventType.SESSION_EXPIRED, session, now)
     return len(found)
 
 
 def tell_policies(unit: Unit, now: datetime) -> int:
     found = unit.policies.expired(now, STEP_ROWS)
-    for policy in _still(unit, found, unit.policies.find):
-        if policy.status is PolicyStatus.ACTIVE and policy.expire_time <= now and not policy.expiry_told:
-            told = replace(policy, expiry_told=True)
-            unit.policies.update([told])
-            unit.events.record(EventType.POLICY_EXPIRED, told, now)
+    for policy in _told(unit, found, unit.policies.find, lambda p: status_at(p, now) is PolicyStatus.EXPIRED):
+        unit.policies.update([policy])
+        unit.events.record(EventType.POLICY_EXPIRED, policy, now)
     return len(found)
 
 
 def tell_quotes(unit: Unit, now: datetime) -> int:
     found = unit.quotes.expired(now, STEP_ROWS)
-    for quote in _still(unit, found, unit.quotes.find):
-        if quoting.status_at(quote, now) is QuoteStatus.EXPIRED and not quote.expiry_told:
-            told = replace(quote, expiry_told=True)
-            unit.quotes.update(told)
-            unit.events.record(EventType.QUOTE_EXPIRED, told, now)
+    for quote in _told(unit, found, unit.quotes.find, lambda q: quoting.status_at(q, now) is QuoteStatus.EXPIRED):
+        unit.quotes.update(quote)
+        unit.events.record(EventType.QUOTE_EXPIRED, quote, now)
     return len(found)
 
 
-def _still(unit: Unit, found: Sequence[R], find: Callable[[str, Collection[str]], Mapping[str, R]]) -> Iterator[R]:
-    """As they are once their contractors are locked; those whose contractor another holds wait for the next round."""
+def _told(
+    unit: Unit,
+    found: Sequence[R],
+    find: Callable[[str, Collection[str]], Mapping[str, R]],
+    has_expired: Callable[[R], bool],
+) -> Iterator[R]:
+    """Marked as told: those that still are to be once their contractors are locked.
+
+    Those whose contractor another holds wait for the next round.
+    """
     locked = unit.contractors.lock(entry.contractor for entry in found)
     free = defaultdict(list)
     for entry in found:
@@ -64,7 +67,9 @@ def _still(unit: Unit, found: Sequence[R], find: Callable[[str, Collection[str]]
             free[entry.platform].append(entry.id)
     for platform, ids in free.items():
         now_there = find(platform, ids)
-        yield from (now_there[id_] for id_ in ids)
+        for entry in (now_there[id_] for id_ in ids):
+            if has_expired(entry) and not entry.expiry_told:
+                yield replace(entry, expiry_told=True)
 
 
 STEPS: Sequence[Step] = (tell_sessions, tell_quotes, tell_policies)

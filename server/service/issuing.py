@@ -99,11 +99,11 @@ def cover(
     return made
 
 
-def catch_up(unit: Unit, last: DecisionRecord, now: datetime) -> DecisionRecord:
+def catch_up(unit: Unit, last: DecisionRecord, now: datetime) -> None:
     """The last decision about an assignment that was BINDING_PENDING while policies were issued for its job."""
     assignment = last.assignment
     if not assignment.binding.standard_workflow_coverage_types:
-        return last
+        return
     live = unit.policies.live(assignment.platform, [assignment.contractor]).get(assignment.contractor, ())
     issued = [p for p in live if p.origin is PolicyOrigin.QUOTE and p.status is PolicyStatus.ACTIVE]
     quotes = unit.quotes.find(assignment.platform, {policy.quote for policy in issued})
@@ -112,4 +112,3 @@ def catch_up(unit: Unit, last: DecisionRecord, now: datetime) -> DecisionRecord:
         if quote.job == assignment.job and policy.id not in last.assignment.binding.policies:
             made = cover(unit, [last], quote, policy, policy.application_session, now)
             last = made[0] if made else last
-    return last

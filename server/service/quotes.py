@@ -8,11 +8,11 @@ from typing import Any
 from server.domain import application, quoting
 from server.domain.enums import PolicyStatus, QuoteStatus
 from server.domain.errors import ConcurrentUpdate, InvalidFields, NotFound, Violation
-from server.domain.events import OF_SESSION, EventType
+from server.domain.events import EventType
 from server.domain.ports import Unit
 from server.domain.records import Quote
 from server.domain.terms import Period, assignment_period
-from server.service import contractors, jobs
+from server.service import contractors, jobs, sessions
 from server.service.context import Context, new_id
 from server.service.paging import paged
 
@@ -132,6 +132,4 @@ def _apply_anew(unit: Unit, ctx: Context, quote: Quote) -> None:
     for session in unit.sessions.live(ctx.platform, quote.contractor, quote=quote.id):
         after = application.applied_anew(session, quote.coverage_types, quote.work_state)
         if application.status_at(session, ctx.now) in application.LIVE and after != session:
-            unit.sessions.update(after)
-            if after.status is not session.status:
-                unit.events.record(OF_SESSION[after.status], after, ctx.now)
+            sessions.keep(unit, session, after, ctx.now)

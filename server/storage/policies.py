@@ -55,10 +55,7 @@ class Policies:
         return rows.keyset(self._connection, policies, page, conditions, _record)
 
     def expired(self, now: datetime, most: int) -> list[Policy]:
-        untold = and_(policies.c.expiry_told.is_(False), policies.c.expire_time <= now)
-        statement = select(policies).where(untold, policies.c.status == PolicyStatus.ACTIVE)
-        found = self._connection.execute(statement.order_by(policies.c.expire_time).limit(most)).mappings()
-        return [_record(row) for row in found]
+        return rows.untold(self._connection, policies, now, most, policies.c.status == PolicyStatus.ACTIVE, _record)
 
     def insert(self, added: Sequence[Policy]) -> None:
         rows.insert(self._connection, policies, [rows.values_of(policy) for policy in added])

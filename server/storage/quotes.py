@@ -78,10 +78,8 @@ class Quotes:
         return rows.keyset(self._connection, quotes, page, conditions, quote_of, source=WITH_SESSIONS)
 
     def expired(self, now: datetime, most: int) -> list[Quote]:
-        untold = and_(quotes.c.expiry_told.is_(False), quotes.c.expire_time <= now)
-        statement = WITH_SESSIONS.where(untold, _reads_as(QuoteStatus.EXPIRED, now))
-        found = self._connection.execute(statement.order_by(quotes.c.expire_time).limit(most)).mappings()
-        return [quote_of(row) for row in found]
+        expires = _reads_as(QuoteStatus.EXPIRED, now)
+        return rows.untold(self._connection, quotes, now, most, expires, quote_of, source=WITH_SESSIONS)
 
     def insert(self, quote: Quote) -> None:
         self._connection.execute(quotes.insert(), _row(quote))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -78,6 +79,24 @@ def keyset(
         statement = statement.where(table.c[key] < table.c[key].type.python_type(page.before))
     statement = statement.order_by(table.c[key].desc()).limit(page.size)
     return [record(row) for row in connection.execute(statement).mappings()]
+
+
+def untold(
+    connection: Connection,
+    table: Table,
+    now: datetime,
+    most: int,
+    expires: ColumnElement[bool],
+    record: Callable[[RowMapping], T],
+    *,
+    source: Select[Any] | None = None,
+) -> list[T]:
+    """Some that have passed their time and whose expiry is not told yet, of all platforms, the longest past first."""
+    statement = (select(table) if source is None else source).where(
+        table.c.expiry_told.is_(False), table.c.expire_time <= now, expires
+    )
+    found = connection.execute(statement.order_by(table.c.expire_time).limit(most)).mappings()
+    return [record(row) for row in found]
 
 
 def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:

@@ -63,10 +63,7 @@ class ApplicationSessions:
         return rows.keyset(self._connection, sessions, page, conditions, _record)
 
     def expired(self, now: datetime, most: int) -> list[ApplicationSession]:
-        untold = and_(sessions.c.expiry_told.is_(False), sessions.c.expire_time <= now)
-        statement = select(sessions).where(untold, sessions.c.status.in_(OPEN))
-        found = self._connection.execute(statement.order_by(sessions.c.expire_time).limit(most)).mappings()
-        return [_record(row) for row in found]
+        return rows.untold(self._connection, sessions, now, most, sessions.c.status.in_(OPEN), _record)
 
     def insert(self, session: ApplicationSession) -> None:
         self._connection.execute(sessions.insert(), _row(session))

@@ -1,6 +1,5 @@
 """Storage on each database, open, migrated and empty."""
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from server.domain.ports import Unit
 from server.storage.tables import metadata
 from server.storage.unit import SqlUnit
+from tests.conftest import sqlite_copy
 from tests.storage.opened import AnyStorage, opened
 from tests.support.postgres import PostgresCluster
 
@@ -41,8 +41,7 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         url: str = request.getfixturevalue("postgres_url")
         return url
-    shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "optin.db")
-    return f"sqlite+aiosqlite:///{tmp_path}/optin.db"
+    return sqlite_copy(request.getfixturevalue("sqlite_template"), tmp_path)
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ async def storage(migrated_url: str) -> AsyncIterator[AnyStorage]:
 
 @pytest.fixture
 async def sqlite_storage(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[AnyStorage]:
-    async with opened(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'optin.db')}") as storage:
+    async with opened(sqlite_copy(sqlite_template, tmp_path)) as storage:
         yield storage
 
 

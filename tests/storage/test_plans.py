@@ -1,6 +1,5 @@
 """How SQLite finds what it is asked for: it has no statistics to choose an index by, so each choice is held here."""
 
-import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from server.domain.ports import Page, Unit
 from server.domain.terms import Period
 from server.storage.sqlite import SqliteStorage
 from server.storage.unit import SqlUnit
+from tests.conftest import sqlite_copy
 from tests.storage.opened import opened
 from tests.storage.records import NOW, PLATFORM
 
@@ -34,8 +34,7 @@ READS: dict[str, Callable[[Unit], object]] = {
 
 @pytest.fixture
 async def embedded(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[SqliteStorage]:
-    shutil.copy(sqlite_template, tmp_path / "optin.db")
-    async with opened(f"sqlite:///{tmp_path}/optin.db") as storage:
+    async with opened(sqlite_copy(sqlite_template, tmp_path)) as storage:
         assert isinstance(storage, SqliteStorage)
         yield storage
 
