@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -9,12 +10,18 @@ from optin.v1 import assignment_service_pb2, contractor_service_pb2, policy_serv
 from optin.v1 import resources_pb2 as pb
 
 from server.app import running
+from server.commands.audit import audit
 from server.config import Settings
 from server.domain.carrier import Answer, Bound, CarrierUnavailable, Declined, NotAsked, NotKnown
 from server.domain.records import Policy
-from tests.conftest import Clock, Serving
-from tests.support.client import Client
+from server.domain.terms import next_midnight
+from tests.conftest import NOW, Clock, Serving
+from tests.support.client import Client, at
 from tests.support.postgres import PostgresCluster
+
+DAY = 86_400
+TOMORROW = int(next_midnight(NOW).timestamp())
+TERM_END = TOMORROW + 365 * DAY
 
 
 class Carrier:
@@ -26,7 +33,7 @@ class Carrier:
         self.go.set()
         self.asked: list[str] = []
         self.voided: list[str] = []
-        self.cancelled: list[str] = []
+        self.told: list[Policy] = []  # as it was when it was cancelled or reinstated
         self.down = False
 
     async def bind(self, policy: Policy) -> Answer:
@@ -40,7 +47,15 @@ class Carrier:
         self.voided.append(policy.id)
 
     async def cancel(self, policy: Policy) -> None:
-        self.cancelled.append(policy.id)
+        self.told.append(policy)
+
+    async def reinstate(self, policy: Policy) -> None:
+        self.told.append(policy)
+
+    async def is_told(self, times: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.told) < times:
+                await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -178,10 +193,83 @@ async def test_what_ends_a_policy_reaches_the_carrier(
         jane, job = await client.opted_in(), await client.job()
         policy = (await client.assign(jane.id, job.id)).assignment.policy
         await client.policies.CancelPolicy(policy_service_pb2.CancelPolicyRequest(id=policy, reason="moved"))
-        async with asyncio.timeout(5):
-            while not carrier.cancelled:
-                await asyncio.sleep(0.05)
-        assert carrier.cancelled == [policy]
+        await carrier.is_told(1)
+        assert [told.id for told in carrier.told] == [policy]
+
+
+async def test_a_cancellation_and_what_took_it_back_reach_the_carrier(
+    serve: Serving, database_url: str, carrier: Carrier
+) -> None:
+    async with serve(database_url=database_url, carrier=carrier) as client:
+        jane, job = await client.opted_in(), await client.job()
+        policy = (await client.assign(jane.id, job.id, start=TOMORROW, end=TOMORROW + DAY)).assignment.policy
+        await client.cancel_policy(policy, "moved", time=TOMORROW + DAY)
+        await carrier.is_told(1)
+        await client.reinstate(policy)
+        await carrier.is_told(2)
+    cancelled, reinstated = carrier.told
+    ends = next_midnight(NOW) + timedelta(days=1)
+    assert (cancelled.revision, cancelled.cancel_reason, cancelled.cancel_time) == (1, "moved", ends)
+    assert (reinstated.id, reinstated.revision, reinstated.cancel_time) == (policy, 2, None)
+
+
+async def extending(client: Client, carrier: Carrier) -> tuple[pb.Assignment, "asyncio.Task[Any]"]:
+    """An assignment within a policy's last days, and the call that extends it beyond, while the carrier is asked."""
+    jane, job = await client.opted_in(), await client.job()
+    await client.assign(jane.id, job.id, start=TOMORROW, end=TOMORROW + DAY)
+    before = (await client.assign(jane.id, job.id, start=TERM_END - DAY, end=TERM_END)).assignment
+    carrier.go.clear()
+    call = asyncio.ensure_future(client.extend(before.id, TERM_END + DAY, request_id="once"))
+    while len(carrier.asked) < 2:
+        await asyncio.sleep(0.01)
+    return before, call
+
+
+async def test_the_rest_of_an_extended_assignment_is_bound_between_two_units(
+    serve: Serving, database_url: str, carrier: Carrier
+) -> None:
+    async with serve(database_url=database_url, carrier=carrier) as client:
+        before, call = await extending(client, carrier)
+        first, second = await client.policies_of(before.contractor)
+        pending = await client.get_assignment(before.id)
+        assert pending.binding.outcome == pb.BINDING_OUTCOME_BINDING_PENDING
+        assert list(pending.binding.policies) == [first.id, second.id]
+        waits = [
+            asyncio.ensure_future(client.extend(before.id, TERM_END + 2 * DAY)),
+            asyncio.ensure_future(client.cancel_policy(first.id)),
+        ]
+        await asyncio.sleep(0.2)
+        assert not any(waiting.done() for waiting in waits)
+        carrier.go.set()
+        extended = await call
+        assert extended.outcome == pb.BINDING_OUTCOME_COVERAGE_BOUND
+        assert list(extended.assignment.binding.policies) == [first.id, second.id]
+        assert extended.assignment.binding.net_rate == 500
+        assert await client.extend(before.id, TERM_END + DAY, request_id="once") == extended
+        await asyncio.gather(*waits)
+        last = await client.get_assignment(before.id)
+        assert last.end_time == at(TERM_END + 2 * DAY)
+        assert last.binding.policies[-1] == second.id
+        triggers = [decision.trigger for decision in await client.decisions(before.id)]
+        assert triggers[:3] == ["assignment.created", "assignment.extended", "carrier.answered"]
+    assert (await audit(database_url, now=NOW)).findings == []
+
+
+async def test_where_the_rest_is_not_bound_the_earlier_policy_stays(
+    serve: Serving, database_url: str, carrier: Carrier
+) -> None:
+    async with serve(database_url=database_url, carrier=carrier) as client:
+        before, call = await extending(client, carrier)
+        carrier.answer = Declined()
+        carrier.go.set()
+        extended = await call
+        assert extended.outcome == pb.BINDING_OUTCOME_BINDING_FAILED
+        binding = extended.assignment.binding
+        assert (binding.policies, binding.net_rate) == (before.binding.policies, before.binding.net_rate)
+        assert binding.standard_workflow_coverage_types == [pb.COVERAGE_TYPE_WORKERS_COMP]
+        assert extended.assignment.end_time == at(TERM_END + DAY)
+        assert await client.get_assignment(before.id) == extended.assignment
+    assert (await audit(database_url, now=NOW)).findings == []
 
 
 async def policy_of(client: Client, policy: str) -> pb.Policy:

@@ -6,6 +6,7 @@ A rule is told to the caller as it stands here, so it never repeats what was sen
 import ipaddress
 import re
 from collections.abc import Callable
+from datetime import datetime
 from enum import IntEnum
 from typing import Annotated, Any, TypeVar
 
@@ -150,6 +151,12 @@ def _distinct(values: list[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
+def _valid(time: datetime | None) -> datetime:
+    if time is None:  # of a message that is set
+        raise ValueError("must be a valid timestamp")
+    return time
+
+
 def _in_enum_order(values: list[CoverageType]) -> tuple[CoverageType, ...]:
     return tuple(sorted(set(values)))
 
@@ -173,6 +180,8 @@ Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 Reference = Annotated[str, Field(min_length=1)]  # of any shape: what refers to nothing is not found
 FilterReference = Annotated[str, text(200)]
 CoverageTypes = Annotated[list[Annotated[CoverageType, known(CoverageType)]], AfterValidator(_in_enum_order)]
+RequiredTime = Annotated[datetime, BeforeValidator(_valid)]
+Time = Annotated[datetime | None, BeforeValidator(_valid)]
 States = Annotated[list[State], AfterValidator(_distinct)]
 
 

@@ -210,6 +210,7 @@ def binding_decision(record: records.DecisionRecord) -> pb.BindingDecision:
         quote=facts.get("quote", ""),
         policy=facts.get("policy", ""),
         binding=decided,
+        effective_time=time(datetime.fromisoformat(start)) if (start := facts.get("part_start")) else None,
     )
 
 

@@ -28,6 +28,7 @@ class Method(StrEnum):
     GET_BINDING = "GetBinding"
     VOID_BINDING = "VoidBinding"
     CANCEL_BINDING = "CancelBinding"
+    REINSTATE_BINDING = "ReinstateBinding"
 
 
 class Fault(StrEnum):
@@ -120,8 +121,17 @@ class FakeCarrier(pb_grpc.CarrierServiceServicer):
     async def CancelBinding(self, request: pb.CancelBindingRequest, context: Context) -> pb.CancelBindingResponse:
         fault = await self._receive(Method.CANCEL_BINDING, request, context)
         time = request.cancel_time.ToJsonString()
-        entry = await self._carry_out(lambda: self.ledger.cancel(request.policy, time, request.reason), fault, context)
+        entry = await self._carry_out(
+            lambda: self.ledger.cancel(request.policy, time, request.reason, request.revision), fault, context
+        )
         return pb.CancelBindingResponse(binding=await _found(entry, context))
+
+    async def ReinstateBinding(
+        self, request: pb.ReinstateBindingRequest, context: Context
+    ) -> pb.ReinstateBindingResponse:
+        fault = await self._receive(Method.REINSTATE_BINDING, request, context)
+        entry = await self._carry_out(lambda: self.ledger.reinstate(request.policy, request.revision), fault, context)
+        return pb.ReinstateBindingResponse(binding=await _found(entry, context))
 
     async def _receive(self, method: Method, request: Any, context: Context) -> Fault:
         """Writes the request down and draws the fault that strikes it."""

@@ -29,6 +29,7 @@ class Entry:
     decline_reason: str = ""
     cancel_time: str = ""  # as JSON has timestamps
     cancel_reason: str = ""
+    revision: int = 0  # of the last cancellation or reinstatement that took effect
 
 
 class LedgerDamaged(Exception):
@@ -97,12 +98,21 @@ class Ledger:
             return known
         return self._hold(replace(known, state=State.VOIDED, cancel_time="", cancel_reason=""))
 
-    def cancel(self, policy: str, cancel_time: str, reason: str) -> Entry | None:
+    def cancel(self, policy: str, cancel_time: str, reason: str, revision: int) -> Entry | None:
         """None: it was never seen."""
+        cancelled = {"state": State.CANCELLED, "cancel_time": cancel_time, "cancel_reason": reason}
+        return self._revise(policy, revision, cancelled)
+
+    def reinstate(self, policy: str, revision: int) -> Entry | None:
+        """None: it was never seen."""
+        return self._revise(policy, revision, {"state": State.BOUND, "cancel_time": "", "cancel_reason": ""})
+
+    def _revise(self, policy: str, revision: int, values: dict[str, Any]) -> Entry | None:
+        """In whatever order they arrive, the highest revision counts."""
         known = self._entries.get(policy)
-        if known is None or known.state is not State.BOUND:
+        if known is None or known.state not in (State.BOUND, State.CANCELLED) or revision <= known.revision:
             return known
-        return self._hold(replace(known, state=State.CANCELLED, cancel_time=cancel_time, cancel_reason=reason))
+        return self._hold(replace(known, revision=revision, **values))
 
     def close(self) -> None:
         if self._file is not None:
@@ -141,5 +151,5 @@ class Ledger:
                 self._duplicates[policy] += 1
             return
         entry = Entry(**line["binding"] | {"state": State(line["binding"]["state"])})
-        self._numbers += entry.state is State.BOUND
+        self._numbers += entry.state is State.BOUND and entry.policy not in self._entries
         self._entries[entry.policy] = entry

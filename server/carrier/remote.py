@@ -126,9 +126,16 @@ class GrpcCarrier:
         if policy.cancel_time is None:
             raise ValueError(f"{policy.id} has no cancel_time")
         request = pb.CancelBindingRequest(
-            policy=policy.id, cancel_time=_timestamp(policy.cancel_time), reason=policy.cancel_reason
+            policy=policy.id,
+            cancel_time=_timestamp(policy.cancel_time),
+            reason=policy.cancel_reason,
+            revision=policy.revision,
         )
         await self._order("CancelBinding", self._stub.CancelBinding, request)
+
+    async def reinstate(self, policy: Policy) -> None:
+        request = pb.ReinstateBindingRequest(policy=policy.id, revision=policy.revision)
+        await self._order("ReinstateBinding", self._stub.ReinstateBinding, request)
 
     async def close(self) -> None:
         """Ends what is in flight, which is then not known."""

@@ -1,8 +1,9 @@
 """What a carrier is asked and what it answers, and what is under way with remote ones.
 
-The adapters in server/carrier/ implement the ports.
+Storage and the adapters in server/carrier/ implement the ports.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -61,6 +62,35 @@ class CarrierOrder:
     kind: CarrierOrderKind
     due_time: datetime
     tries: int = 0
+    revision: int = 0  # of the policy, when it was cancelled or reinstated: the last one counts
+
+
+class PendingBindings(Protocol):
+    def find(self, policies: Collection[str]) -> Mapping[str, PendingBinding]:
+        """By policy."""
+
+    def expired(self, now: datetime, most: int) -> Sequence[PendingBinding]:
+        """Those whose lease is over, the oldest first."""
+
+    def insert(self, pending: Sequence[PendingBinding]) -> None: ...
+
+    def lease(self, pending: PendingBinding) -> None:
+        """Writes its token and its lease."""
+
+    def delete(self, pending: PendingBinding) -> None: ...
+
+
+class CarrierOrders(Protocol):
+    def due(self, now: datetime, most: int) -> Sequence[CarrierOrder]:
+        """The longest due first."""
+
+    def insert(self, orders: Sequence[CarrierOrder]) -> None:
+        """In place of what is owed for the same policies."""
+
+    def update(self, order: CarrierOrder) -> None:
+        """Unless another one is in its place; `delete` likewise."""
+
+    def delete(self, order: CarrierOrder) -> None: ...
 
 
 class Carrier(Protocol):
@@ -81,3 +111,6 @@ class RemoteCarrier(Protocol):
 
     async def cancel(self, policy: Policy) -> None:
         """Ends a binding at the policy's cancel_time. Raises CarrierUnavailable."""
+
+    async def reinstate(self, policy: Policy) -> None:
+        """Puts a cancelled binding in force again. Raises CarrierUnavailable."""

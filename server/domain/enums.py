@@ -73,6 +73,7 @@ class CarrierOrderKind(IntEnum):
 
     VOID = 1
     CANCEL = 2
+    REINSTATE = 3
 
 
 class AssignmentStatus(IntEnum):

@@ -16,7 +16,7 @@
     │   ├── ApplicationClosed, ApplicationNotInReview
     │   ├── AssignmentStarted
     │   ├── AssignmentCancelled
-    │   └── PolicyNotActive
+    │   └── PolicyNotActive, PolicyNotCancelled, PolicyTermEnded
     └── Retryable              the same request may succeed later
         ├── StorageUnavailable
         │   └── ServerStopping
@@ -151,6 +151,16 @@ class ApplicationNotInReview(FailedPrecondition):
 class PolicyNotActive(FailedPrecondition):
     reason = "POLICY_NOT_ACTIVE"
     message = "Policy {policy} cannot be cancelled: it is {status}."
+
+
+class PolicyNotCancelled(FailedPrecondition):
+    reason = "POLICY_NOT_CANCELLED"
+    message = "Policy {policy} cannot be reinstated: it is {status}, and not cancelled."
+
+
+class PolicyTermEnded(FailedPrecondition):
+    reason = "POLICY_TERM_ENDED"
+    message = "Policy {policy} cannot be reinstated: its term ended at {expire_time}."
 
 
 class AssignmentStarted(FailedPrecondition):

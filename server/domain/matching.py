@@ -48,7 +48,7 @@ def best_match(policies: Iterable[Policy], wanted: Need) -> Policy | None:
 
     def rank(policy: Policy) -> tuple[bool, int, datetime, int]:
         covered = len(wanted.wished.intersection(policy.coverage_types))
-        return policy.status is not PolicyStatus.PENDING, covered, policy.expire_time, policy.number
+        return policy.status is not PolicyStatus.PENDING, covered, policy.end, policy.number
 
     return max(fitting, key=rank, default=None)
 
@@ -63,15 +63,33 @@ def matches(policy: Policy, wanted: Need) -> bool:
         and wanted.types.issubset(covers)
         and (CoverageType.WORKERS_COMP not in covers or policy.work_state == wanted.work_state)
         and (CoverageType.GENERAL not in covers or policy.residence_state == wanted.residence_state)
-        and Period(policy.effective_time, policy.expire_time).contains(wanted.period)
+        and Period(policy.effective_time, policy.end).contains(wanted.period)
     )
 
 
 def status_at(policy: Policy, now: datetime) -> PolicyStatus:
-    """The status as it reads: an active policy past its term is EXPIRED, and nothing has to run (spec 3)."""
-    if policy.status is PolicyStatus.ACTIVE and policy.expire_time <= now:
-        return PolicyStatus.EXPIRED
+    """The status as it reads: an active policy whose end has come is CANCELLED or EXPIRED, and nothing has to run."""
+    if policy.status is PolicyStatus.ACTIVE and policy.end <= now:
+        return PolicyStatus.EXPIRED if policy.cancel_time is None else PolicyStatus.CANCELLED
     return policy.status
+
+
+def in_its_place(policy: Policy, others: Iterable[Policy], now: datetime) -> Policy | None:
+    """Another policy that would do for what is left of the policy's term: same category, state and types."""
+    start = max(policy.effective_time, now)
+    for other in others:
+        wanted = Need(
+            types=frozenset(policy.coverage_types),
+            wished=frozenset(policy.coverage_types),
+            work_state=policy.work_state,
+            residence_state=policy.residence_state,
+            category_code=policy.category_code,
+            period=Period(other.effective_time, other.end),
+        )
+        overlaps = other.effective_time < policy.expire_time and start < other.end
+        if other.id != policy.id and overlaps and matches(other, wanted):
+            return other
+    return None
 
 
 def residual(requested: Iterable[CoverageType], covered: Set[CoverageType]) -> tuple[CoverageType, ...]:

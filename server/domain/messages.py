@@ -20,6 +20,7 @@ WHY = {
 
 def sentence(binding: Binding) -> str:
     why = _and([WHY[reason] for reason in binding.reasons])
+    left = _and([t.name.lower().replace("_comp", "' compensation") for t in binding.standard_workflow_coverage_types])
     match binding.outcome:
         case BindingOutcome.COVERAGE_BOUND if binding.workflow is BindingWorkflow.STANDARD:
             text = "New coverage was bound from a quote"
@@ -30,13 +31,13 @@ def sentence(binding: Binding) -> str:
         case BindingOutcome.COVERAGE_REUSED:
             text = "Matching coverage was reused"
         case BindingOutcome.STANDARD_WORKFLOW:
-            return f"The standard workflow applies, because {why}."
+            to_what = f" to {left}" if binding.policies else ""
+            return f"The standard workflow applies{to_what}, because {why or 'no policy matches'}."
         case BindingOutcome.BINDING_FAILED:
             return f"Coverage could not be bound, because {why}; the standard workflow applies."
         case _:  # BINDING_PENDING
             return "The carrier is being asked to bind coverage."
-    left = [t.name.lower().replace("_comp", "' compensation") for t in binding.standard_workflow_coverage_types]
-    return f"{text}; the standard workflow applies to {_and(left)}." if left else f"{text}."
+    return f"{text}; the standard workflow applies to {left}." if left else f"{text}."
 
 
 def _and(parts: list[str]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from server.domain.carrier import CarrierOrder, PendingBinding
+from server.domain.carrier import CarrierOrders, PendingBindings
 from server.domain.enums import (
     ApplicationSessionStatus,
     BindingOutcome,
@@ -158,32 +158,6 @@ class Policies(Protocol):
     def update(self, policies: Sequence[Policy]) -> None: ...
 
 
-class PendingBindings(Protocol):
-    def find(self, policies: Collection[str]) -> Mapping[str, PendingBinding]:
-        """By policy."""
-
-    def expired(self, now: datetime, most: int) -> Sequence[PendingBinding]:
-        """Those whose lease is over, the oldest first."""
-
-    def insert(self, pending: Sequence[PendingBinding]) -> None: ...
-
-    def lease(self, pending: PendingBinding) -> None:
-        """Writes its token and its lease."""
-
-    def delete(self, pending: PendingBinding) -> None: ...
-
-
-class CarrierOrders(Protocol):
-    def due(self, now: datetime, most: int) -> Sequence[CarrierOrder]:
-        """The longest due first."""
-
-    def insert(self, orders: Sequence[CarrierOrder]) -> None: ...
-
-    def update(self, order: CarrierOrder) -> None: ...
-
-    def delete(self, order: CarrierOrder) -> None: ...
-
-
 class Assignments(Protocol):
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Assignment]: ...
 
@@ -206,13 +180,22 @@ class Assignments(Protocol):
     def cancel(self, assignment: Assignment) -> None:
         """Keeps that it is cancelled, when and why."""
 
+    def extend(self, assignment: Assignment) -> None:
+        """Keeps its end_time."""
+
+    def naming(self, platform: str, contractor: str, policies: Collection[str]) -> Sequence[DecisionRecord]:
+        """The last decision about each assignment that stands, where it names some of the policies."""
+
+    def uncovered_since(self, policy: Policy) -> Sequence[DecisionRecord]:
+        """The last decision about each assignment that stands, had the policy, and has types left over."""
+
     def last_decision(self, contractor: str, assignment: str) -> DecisionRecord: ...
 
     def decisions(self, assignment: Assignment, page: Page) -> Sequence[DecisionRecord]:
         """All that were made about it, the last one first; a page's key is the number."""
 
     def uncovered(self, platform: str, contractor: str, job: str, term: Period) -> Sequence[DecisionRecord]:
-        """The last decision about each assignment on the job, within the term, that has types left over."""
+        """The last decision about each assignment on the job that ends in the term and has types left over."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from server.domain import matching
+from server.domain import anew, matching
 from server.domain.decision import NewPolicy
 from server.domain.enums import BindingOutcome, BindingReason, BindingWorkflow, CoverageType, PolicyOrigin, PolicyStatus
 from server.domain.enums import QuoteStatus as Status
@@ -190,31 +190,39 @@ def need(quote: Quote, completed: datetime) -> Need:
     return _need(quote.coverage_types, rating, Period(start, quote.end_time))
 
 
-def covered_too(assignment: Assignment, policy: Policy, residence_state: str, *, bound: bool) -> Binding | None:
+def covered_too(
+    assignment: Assignment, kept: Sequence[Policy], policy: Policy, residence_state: str, *, bound: bool
+) -> tuple[Binding, datetime] | None:
     """The binding of an assignment that waited, with the policy that was issued for its job; None if it gains nothing.
 
-    It gets the policy for the types that it asked for and that nothing covers yet. `bound`: the policy is new.
+    It gets the policy for the types that it asked for and that the policies it keeps do not cover to its end; the
+    policy covers them from the time that is given, too. `bound`: the policy is new.
     """
     before = assignment.binding
     gained = set(before.standard_workflow_coverage_types).intersection(policy.coverage_types)
-    wanted = Need(
-        types=frozenset(gained),
-        wished=frozenset(gained),
+    wanted = anew.left_over(assignment, kept, gained, assignment.end_time)
+    if wanted is None or before.outcome is BindingOutcome.BINDING_PENDING:
+        return None
+    types = frozenset(wanted.coverage_types)
+    need = Need(
+        types=types,
+        wished=types,
         work_state=assignment.work_state,
         residence_state=residence_state,
         category_code=assignment.category_code,
-        period=Period(assignment.effective_time, assignment.end_time),
+        period=wanted.period,
     )
-    if before.outcome is BindingOutcome.BINDING_PENDING or not matching.matches(policy, wanted):
+    if not matching.matches(policy, need):
         return None
-    return Binding(
+    binding = Binding(
         outcome=BindingOutcome.COVERAGE_BOUND if bound else BindingOutcome.COVERAGE_REUSED,
         workflow=BindingWorkflow.STANDARD,
         policies=(*before.policies, policy.id),
         reasons=tuple(reason for reason in before.reasons if reason not in CARRIER_REASONS),
         net_rate=before.net_rate + policy.net_rate,
-        standard_workflow_coverage_types=matching.residual(before.standard_workflow_coverage_types, gained),
+        standard_workflow_coverage_types=matching.residual(before.standard_workflow_coverage_types, types),
     )
+    return binding, wanted.period.start
 
 
 def _from(quote: Quote, completed: datetime) -> datetime:

@@ -173,18 +173,24 @@ class Policy:
     category_code: str
     effective_time: datetime
     expire_time: datetime
-    status: PolicyStatus  # as stored: EXPIRED is only read, see matching.status_at
+    status: PolicyStatus  # as stored: EXPIRED is only read, and CANCELLED may be, see matching.status_at
     origin: PolicyOrigin
     net_rate: int
     create_time: datetime
     application_session: str = ""
     quote: str = ""
     carrier_policy_number: str = ""
-    cancel_time: datetime | None = None
+    cancel_time: datetime | None = None  # of an active one: still to come when it was cancelled
     cancel_reason: str = ""
     remote: bool = False  # a remote carrier binds it, and is told when it ends
     fail_reason: BindingReason | None = None  # why it is FAILED
     expiry_told: bool = False  # that its term has passed is recorded as an event
+    revision: int = 0  # how often it was cancelled or reinstated
+
+    @property
+    def end(self) -> datetime:
+        """Where its cover ends: with its term, or when it is cancelled."""
+        return self.expire_time if self.cancel_time is None else min(self.cancel_time, self.expire_time)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -235,8 +241,10 @@ class Evidence(TypedDict, total=False):
     approval: ApprovalSeen | None  # for workers' compensation, in the work state
     withholding: str  # the WithholdingSource in lower case; empty: the premium is not withheld
     quote: str
-    policy: str  # that a carrier answered for, or that was issued
+    policy: str  # that a carrier answered for, or that was issued, cancelled or reinstated
     answer: str  # the carrier's
+    part_start: str  # ISO 8601: only what is left of the assignment from then on was decided
+    previous_end: str  # ISO 8601: where the assignment ended before it was extended
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

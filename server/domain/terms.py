@@ -46,6 +46,19 @@ def policy_term(assignment: Period) -> Period:
     return Period(start, max(years_after(start), covers_end))
 
 
+def require_extension(period: Period, end: datetime, now: datetime) -> None:
+    """That an assignment of the period may have another end (issue 4, item 5). Raises InvalidFields for `end_time`."""
+    if not EARLIEST <= end <= years_after(now, LATEST_YEARS_AHEAD):
+        rule = RANGE_RULE
+    elif end < period.end:
+        rule = "must not be before the present end_time"
+    elif end > years_after(period.start):
+        rule = "must be at most one calendar year after effective_time"
+    else:
+        return
+    raise InvalidFields([Violation("end_time", rule)])
+
+
 def assignment_period(start: datetime | None, end: datetime | None, now: datetime, *, past_allowed: bool) -> Period:
     """An assignment's dates, with what was left out filled in (spec 10).
 

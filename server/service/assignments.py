@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 
 from server.domain.carrier import PendingBinding
 from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, given_up
-from server.domain.enums import AssignmentStatus, BindingOutcome, CoverageType, PolicyStatus
+from server.domain.enums import AssignmentStatus, BindingOutcome, PolicyStatus
 from server.domain.errors import AssignmentCancelled, AssignmentStarted, DomainError, NotFound
 from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import StoredRequest, Unit
-from server.domain.records import Approval, ApprovalSeen, Assignment, Binding, DecisionRecord, Evidence, Policy
+from server.domain.records import Assignment, Binding, DecisionRecord, Policy
 from server.service.binding import Asked, Binder
 from server.service.context import Context, new_id
 from server.service.events import Rendered, new_event
-from server.service.facts import FactsOf
+from server.service.facts import FactsOf, evidence
 from server.service.once import Awaits, Reply, RequestKey, replay, to_store
 from server.service.paging import NUMBER, paged
 from server.service.writer import LOCKED, Locked
@@ -225,25 +225,3 @@ def assignment_of(
         binding=binding,
         create_time=ctx.now,
     )
-
-
-def evidence(facts: Facts, binding: Binding) -> Evidence:
-    """What the decision rested on, as it is kept beside it (spec 6)."""
-    approval = facts.category.approval(CoverageType.WORKERS_COMP, facts.work_state)
-    return {
-        "work_state": facts.work_state,
-        "residence_state": facts.contractor.address.region,
-        "application_session": binding.application_session,
-        "policies": [policy.id for policy in facts.policies],
-        "approval": _seen(approval) if approval else None,
-        "withholding": facts.withholding,
-    }
-
-
-def _seen(approval: Approval) -> ApprovalSeen:
-    return {
-        "coverage_type": int(approval.coverage_type),
-        "state": approval.state,
-        "net_rate": approval.net_rate,
-        "approve_time": approval.approve_time.isoformat(),
-    }

@@ -8,6 +8,7 @@ from server.domain import application
 from server.domain.enums import PolicyStatus
 from server.domain.errors import NotFound
 from server.domain.events import EventType
+from server.domain.matching import status_at
 from server.domain.ports import Unit
 from server.domain.records import Contractor
 from server.service import policies, sessions
@@ -72,9 +73,10 @@ def delete(unit: Unit, ctx: Context, contractor_id: str) -> Contractor:
         if application.status_at(session, ctx.now) in application.LIVE:
             sessions.keep(unit, session, application.cancel(session, ctx.now), ctx.now)
     live = unit.policies.live(ctx.platform, [contractor_id]).get(contractor_id, ())
-    active = [policy for policy in live if policy.status is PolicyStatus.ACTIVE]
+    statuses = (PolicyStatus.ACTIVE, PolicyStatus.EXPIRED)
+    active = [policy for policy in live if status_at(policy, ctx.now) in statuses]
     if active:  # one that is still being bound is voided when the carrier has answered
-        policies.end(unit, active, "contractor deleted", ctx.now)
+        policies.end(unit, ctx, active, "contractor deleted", ctx.now)
     contractor = replace(contractor, delete_time=ctx.now, update_time=ctx.now)
     unit.contractors.update(contractor)
     unit.events.record(EventType.CONTRACTOR_DELETED, contractor, ctx.now)

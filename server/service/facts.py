@@ -1,11 +1,13 @@
 """The facts that decisions rest on, loaded by sets: a few statements, however many calls there are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
+from server.domain.anew import as_it_was
 from server.domain.decision import AssignmentRequest, Facts
+from server.domain.enums import CoverageType
 from server.domain.errors import NotFound
 from server.domain.ports import Unit
-from server.domain.records import Policy
+from server.domain.records import Approval, ApprovalSeen, Assignment, Binding, Evidence, Policy
 from server.service.context import Context
 
 
@@ -51,3 +53,45 @@ class FactsOf:
             self._last_numbers = dict(self._unit.policies.last_numbers(self._platform, self._ids))
         self._last_numbers[contractor] = self._last_numbers.get(contractor, 0) + 1
         return self._last_numbers[contractor]
+
+
+def facts_about(unit: Unit, ctx: Context, contractor_id: str, assignments: Sequence[Assignment]) -> Mapping[str, Facts]:
+    """What a later decision about each of a contractor's assignments rests on, a deleted contractor's too; by id."""
+    contractor = unit.contractors.find(ctx.platform, [contractor_id])[contractor_id]
+    jobs = unit.jobs.find(ctx.platform, {assignment.job for assignment in assignments})
+    categories = unit.categories.find(ctx.platform, {assignment.category_code for assignment in assignments})
+    opt_ins = unit.sessions.opt_ins(ctx.platform, [contractor_id]).get(contractor_id, ())
+    policies = unit.policies.live(ctx.platform, [contractor_id]).get(contractor_id, ())
+    return {
+        assignment.id: Facts(
+            contractor=contractor,
+            job=as_it_was(assignment, jobs[assignment.job], contractor),
+            category=categories[assignment.category_code],
+            opt_ins=opt_ins,
+            policies=policies,
+            platform_withholds=ctx.withholds_premium,
+        )
+        for assignment in assignments
+    }
+
+
+def evidence(facts: Facts, binding: Binding) -> Evidence:
+    """What the decision rested on, as it is kept beside it (spec 6)."""
+    approval = facts.category.approval(CoverageType.WORKERS_COMP, facts.work_state)
+    return {
+        "work_state": facts.work_state,
+        "residence_state": facts.contractor.address.region,
+        "application_session": binding.application_session,
+        "policies": [policy.id for policy in facts.policies],
+        "approval": _seen(approval) if approval else None,
+        "withholding": facts.withholding,
+    }
+
+
+def _seen(approval: Approval) -> ApprovalSeen:
+    return {
+        "coverage_type": int(approval.coverage_type),
+        "state": approval.state,
+        "net_rate": approval.net_rate,
+        "approve_time": approval.approve_time.isoformat(),
+    }

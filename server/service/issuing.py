@@ -78,12 +78,15 @@ def cover(
     contractor = unit.contractors.find(quote.platform, [quote.contractor])[quote.contractor]
     live = unit.policies.live(quote.platform, [quote.contractor]).get(quote.contractor, ())
     residence = contractor.address.region
+    named = unit.policies.find(quote.platform, {id_ for last in waiting for id_ in last.assignment.binding.policies})
     made = []
     for last in waiting:
         bound = policy.quote == quote.id
-        binding = quoting.covered_too(last.assignment, policy, residence, bound=bound)
-        if binding is None:
+        kept = [named[id_] for id_ in last.assignment.binding.policies]
+        gained = quoting.covered_too(last.assignment, kept, policy, residence, bound=bound)
+        if gained is None:
             continue
+        binding, start = gained
         facts: Evidence = {
             "work_state": last.assignment.work_state,
             "residence_state": residence,
@@ -92,6 +95,8 @@ def cover(
             "quote": quote.id,
             "policy": policy.id,
         }
+        if start > last.assignment.effective_time:
+            facts["part_start"] = start.isoformat()
         decision = last.followed_by(binding, now, ISSUED, facts)
         unit.assignments.decide_again(decision)
         unit.events.record(EventType.ASSIGNMENT_COVERED, decision.assignment, now)

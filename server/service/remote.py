@@ -88,9 +88,15 @@ class RemoteBindings:
     async def _send(self, order: CarrierOrder) -> None:
         found = await self.storage.read(lambda unit: unit.policies.find(order.platform, [order.policy]))
         policy = found[order.policy]
-        tell = self.carrier.void if order.kind is CarrierOrderKind.VOID else self.carrier.cancel
+        if order.revision != policy.revision:
+            return  # it was cancelled or reinstated since: another order is in the place of this one
+        tell = {
+            CarrierOrderKind.VOID: self.carrier.void,
+            CarrierOrderKind.CANCEL: self.carrier.cancel,
+            CarrierOrderKind.REINSTATE: self.carrier.reinstate,
+        }
         try:
-            await tell(policy)
+            await tell[order.kind](policy)
         except CarrierUnavailable:
             pause = min(timedelta(seconds=2**order.tries), LONGEST_PAUSE)
             later = replace(order, tries=order.tries + 1, due_time=self.clock() + pause)

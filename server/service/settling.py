@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from server.domain.anew import not_bound
 from server.domain.carrier import Answer, Bound, CarrierOrder, NotAsked, NotKnown, PendingBinding
-from server.domain.decision import failed
 from server.domain.enums import BindingOutcome, CarrierOrderKind
 from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import Unit
@@ -24,7 +24,7 @@ MOST_TAKEN_OVER = 20
 class Renders:
     """The responses of calls that a remote carrier is asked for, as they are stored and sent."""
 
-    created: Callable[[Assignment], Rendered]
+    created: Callable[[Assignment], Rendered]  # and extended: both responses have the same fields
     completed: Callable[[ApplicationSession, datetime], bytes]
 
 
@@ -82,7 +82,12 @@ def take_over(unit: Unit, now: datetime, lease: timedelta) -> list[tuple[Policy,
 
 def order(policy: Policy, kind: CarrierOrderKind, now: datetime) -> CarrierOrder:
     return CarrierOrder(
-        platform=policy.platform, contractor=policy.contractor, policy=policy.id, kind=kind, due_time=now
+        platform=policy.platform,
+        contractor=policy.contractor,
+        policy=policy.id,
+        kind=kind,
+        due_time=now,
+        revision=policy.revision,
     )
 
 
@@ -93,8 +98,9 @@ def _decide_again(unit: Unit, pending: PendingBinding, policy: Policy, answer: A
     if policy.fail_reason is None:
         binding = replace(assignment.binding, outcome=BindingOutcome.COVERAGE_BOUND)
     else:
-        binding = failed(assignment.binding, assignment.coverage_types, policy.fail_reason)
+        binding = not_bound(assignment, policy, policy.fail_reason)
     facts: Evidence = {**last.facts, "policy": policy.id, "answer": type(answer).__name__}
+    facts.pop("previous_end", None)  # it was extended by the pending decision
     decision = last.followed_by(binding, now, ANSWERED, facts)
     unit.assignments.decide_again(decision)
     covered = policy.fail_reason is None

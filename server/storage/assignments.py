@@ -3,11 +3,23 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    RowMapping,
+    String,
+    and_,
+    bindparam,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from server.domain.enums import AssignmentStatus, BindingOutcome
 from server.domain.ports import Page
-from server.domain.records import Assignment, Binding, DecisionRecord
+from server.domain.records import Assignment, Binding, DecisionRecord, Policy
 from server.domain.terms import Period
 from server.storage import rows
 from server.storage.rows import IDS
@@ -70,6 +82,34 @@ class Assignments:
         cancelled = {name: getattr(assignment, name) for name in ("status", "cancel_time", "cancel_reason")}
         self._connection.execute(update(assignments).where(*_is(assignment.contractor, assignment.id)), cancelled)
 
+    def extend(self, assignment: Assignment) -> None:
+        self._connection.execute(
+            update(assignments).where(*_is(assignment.contractor, assignment.id)), {"end_time": assignment.end_time}
+        )
+
+    def naming(self, platform: str, contractor: str, policies: Collection[str]) -> list[DecisionRecord]:
+        return self._last(platform, contractor, or_(*(_names(decisions, policy) for policy in policies)))
+
+    def uncovered_since(self, policy: Policy) -> list[DecisionRecord]:
+        earlier = decisions.alias("earlier")
+        had_it = (
+            select(earlier.c.number)
+            .where(
+                earlier.c.contractor == assignments.c.contractor,
+                earlier.c.assignment == assignments.c.id,
+                _names(earlier, policy.id),
+            )
+            .exists()
+        )
+        return self._last(
+            policy.platform,
+            policy.contractor,
+            decisions.c.standard_workflow_coverage_types != (),
+            decisions.c.outcome != BindingOutcome.BINDING_PENDING,
+            had_it,
+            ~_names(decisions, policy.id),
+        )
+
     def last_decision(self, contractor: str, assignment: str) -> DecisionRecord:
         statement = LAST_DECISIONS.where(*_is(contractor, assignment))
         return _decision(self._connection.execute(statement).mappings().one())
@@ -86,15 +126,27 @@ class Assignments:
         )
 
     def uncovered(self, platform: str, contractor: str, job: str, term: Period) -> list[DecisionRecord]:
-        statement = LAST_DECISIONS.where(
-            *rows.within(assignments, platform, contractor),
+        return self._last(
+            platform,
+            contractor,
             rows.unindexed(assignments.c.job) == job,
-            assignments.c.status == AssignmentStatus.ACTIVE,
-            assignments.c.effective_time >= term.start,
+            assignments.c.end_time > term.start,
             assignments.c.end_time <= term.end,
             decisions.c.standard_workflow_coverage_types != (),
         )
+
+    def _last(self, platform: str, contractor: str, *conditions: ColumnElement[bool]) -> list[DecisionRecord]:
+        """The last decision about each of the contractor's assignments that stands, in the order of their creation."""
+        statement = LAST_DECISIONS.where(
+            *rows.within(assignments, platform, contractor),
+            assignments.c.status == AssignmentStatus.ACTIVE,
+            *conditions,
+        )
         return [_decision(row) for row in self._connection.execute(statement.order_by(assignments.c.id)).mappings()]
+
+
+def _names(decided: FromClause, policy: str) -> ColumnElement[bool]:
+    return type_coerce(decided.c.policies, String).contains(policy, autoescape=True)
 
 
 def _is(contractor: str, id_: str) -> tuple[ColumnElement[bool], ...]:

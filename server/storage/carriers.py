@@ -45,6 +45,9 @@ class CarrierOrders:
         return [CarrierOrder(**row) for row in self._connection.execute(statement).mappings()]
 
     def insert(self, added: Sequence[CarrierOrder]) -> None:
+        for order in added:
+            same = and_(orders.c.contractor == order.contractor, orders.c.policy == order.policy)
+            self._connection.execute(delete(orders).where(same))
         self._connection.execute(orders.insert(), [rows.values_of(order) for order in added])
 
     def update(self, order: CarrierOrder) -> None:
@@ -59,4 +62,9 @@ def _is_pending(entry: PendingBinding) -> ColumnElement[bool]:
 
 
 def _is_order(order: CarrierOrder) -> ColumnElement[bool]:
-    return and_(orders.c.contractor == order.contractor, orders.c.policy == order.policy, orders.c.kind == order.kind)
+    return and_(
+        orders.c.contractor == order.contractor,
+        orders.c.policy == order.policy,
+        orders.c.kind == order.kind,
+        orders.c.revision == order.revision,
+    )

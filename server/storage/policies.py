@@ -55,7 +55,8 @@ class Policies:
         return rows.keyset(self._connection, policies, page, conditions, _record)
 
     def expired(self, now: datetime, most: int) -> list[Policy]:
-        return rows.untold(self._connection, policies, now, most, policies.c.status == PolicyStatus.ACTIVE, _record)
+        expires = and_(policies.c.status == PolicyStatus.ACTIVE, policies.c.cancel_time.is_(None))
+        return rows.untold(self._connection, policies, now, most, expires, _record)
 
     def insert(self, added: Sequence[Policy]) -> None:
         rows.insert(self._connection, policies, [rows.values_of(policy) for policy in added])
@@ -69,10 +70,16 @@ class Policies:
 
 def _reads_as(status: PolicyStatus, now: datetime) -> ColumnElement[bool]:
     """`matching.status_at`, as a condition."""
-    if status is PolicyStatus.EXPIRED:
-        return and_(policies.c.status == PolicyStatus.ACTIVE, policies.c.expire_time <= now)
-    if status is PolicyStatus.ACTIVE:
-        return and_(policies.c.status == status, policies.c.expire_time > now)
+    active = policies.c.status == PolicyStatus.ACTIVE
+    cancelled = and_(active, policies.c.cancel_time <= now)
+    match status:
+        case PolicyStatus.ACTIVE:
+            still = or_(policies.c.cancel_time.is_(None), policies.c.cancel_time > now)
+            return and_(active, policies.c.expire_time > now, still)
+        case PolicyStatus.EXPIRED:
+            return and_(active, policies.c.expire_time <= now, policies.c.cancel_time.is_(None))
+        case PolicyStatus.CANCELLED:
+            return or_(policies.c.status == status, cancelled)
     return policies.c.status == status
 
 

@@ -9,7 +9,8 @@ import pytest
 import structlog
 
 from server import logs
-from tests.conftest import Serving
+from server.commands.audit import audit
+from tests.conftest import Clock, Serving
 from tests.support.client import Client
 from tests.support.postgres import PostgresCluster
 
@@ -54,3 +55,12 @@ async def servers(serve: Serving, setting: tuple[str, int]) -> AsyncIterator[lis
     url, count = setting
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(serve(database_url=url)) for _ in range(count)]
+
+
+@pytest.fixture
+async def audited(serve: Serving, database_url: str, clock: Clock) -> AsyncIterator[Client]:
+    """A client of a server, once on each kind of database; what it leaves there is audited."""
+    async with serve(database_url=database_url) as client:
+        yield client
+    report = await audit(database_url, now=clock.now)
+    assert report.findings == []

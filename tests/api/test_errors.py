@@ -291,6 +291,8 @@ async def test_an_id_of_whatever_shape_refers_to_nothing(any_client: Client) -> 
                 request.final_review.SetInParent()
             if method.endswith("ReviewApplicationSession"):
                 request.decision = pb.REVIEW_DECISION_APPROVE
+            if method.endswith("ExtendAssignment"):
+                request.end_time.GetCurrentTime()
             refusal = await refused(any_client.raw(method, request))
             assert (refusal.code.name, refusal.reason) == ("NOT_FOUND", "RESOURCE_NOT_FOUND"), (method, name)
             assert_contract(refusal)

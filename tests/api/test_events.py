@@ -78,13 +78,15 @@ async def test_the_life_of_an_opt_in_is_told_in_order_with_the_resource_as_it_wa
         "assignment.created",
         "assignment.created",
         "policy.cancelled",
+        "assignment.uncovered",
+        "assignment.uncovered",
         "contractor.deleted",
     ]
     approved, active, *created = events[2:6]
     assert approved.resource == approved.job_category.code == job.category_code
     assert (active.resource, active.policy.status) == (first.policy, resources.POLICY_STATUS_ACTIVE)
     assert [event.assignment for event in created] == [first, second]
-    assert events[-2].policy.status == resources.POLICY_STATUS_CANCELLED
+    assert events[-4].policy.status == resources.POLICY_STATUS_CANCELLED
     assert events[-1].contractor == deleted
     assert [e.type for e in await listed(any_client, resource=first.policy)] == ["policy.active", "policy.cancelled"]
     assert await listed(any_client, types=["assignment.created"], page_size=1) == created

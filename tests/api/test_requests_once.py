@@ -125,6 +125,18 @@ async def _cancel_assignment(client: Client) -> Message:
     return assignments_pb.CancelAssignmentRequest(id=made.assignment.id, reason="asked for")
 
 
+async def _extend_assignment(client: Client) -> Message:
+    made = (await client.assign((await client.opted_in()).id, (await client.job()).id)).assignment
+    end = Timestamp(seconds=made.end_time.seconds + 1)
+    return assignments_pb.ExtendAssignmentRequest(id=made.id, end_time=end)
+
+
+async def _reinstate_policy(client: Client) -> Message:
+    made = await client.assign((await client.opted_in()).id, (await client.job()).id, start=None, end=None)
+    await client.cancel_policy(made.assignment.policy)
+    return policies_pb.ReinstatePolicyRequest(id=made.assignment.policy)
+
+
 async def _cancel_policy(client: Client) -> Message:
     made = await client.assign((await client.opted_in()).id, (await client.job()).id)
     return policies_pb.CancelPolicyRequest(id=made.assignment.policy, reason="asked for")
@@ -160,6 +172,8 @@ MAKERS: dict[str, Callable[[Client], Awaitable[Message]]] = {
     "CreateAssignment": _create_assignment,
     "CancelAssignment": _cancel_assignment,
     "CancelPolicy": _cancel_policy,
+    "ExtendAssignment": _extend_assignment,
+    "ReinstatePolicy": _reinstate_policy,
     "CreateQuote": _create_quote,
     "UpdateQuote": _update_quote,
 }

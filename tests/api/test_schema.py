@@ -57,9 +57,10 @@ SERVICES = {
         "GetAssignment",
         "ListAssignments",
         "CancelAssignment",
+        "ExtendAssignment",
         "ListBindingDecisions",
     ],
-    "PolicyService": ["GetPolicy", "ListPolicies", "CancelPolicy"],
+    "PolicyService": ["GetPolicy", "ListPolicies", "CancelPolicy", "ReinstatePolicy"],
     "QuoteService": ["CreateQuote", "GetQuote", "ListQuotes", "UpdateQuote"],
     "EventService": ["ListEvents", "WatchEvents"],
 }
@@ -85,7 +86,7 @@ FIELDS = {
     "Assignment": "contractor job coverage_types effective_time end_time id work_state category_code policy binding "
     "status create_time cancel_time cancel_reason",
     "BindingDecision": "number decide_time trigger outcome reasons application_session policies approval work_state "
-    "residence_state withholding withholding_source quote policy binding",
+    "residence_state withholding withholding_source quote policy binding effective_time",
     "Event": "id type resource create_time contractor application_session job_category policy assignment quote",
     "Binding": "outcome workflow policies application_session reasons message net_rate "
     "standard_workflow_coverage_types",

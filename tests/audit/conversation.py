@@ -25,6 +25,7 @@ from tests.conftest import NOW
 from tests.storage.opened import opened
 from tests.support.client import Client, questions, signatures
 
+DAY = 86_400
 LEASE = timedelta(seconds=30)
 WORKERS_COMP, GENERAL = pb.COVERAGE_TYPE_WORKERS_COMP, pb.COVERAGE_TYPE_GENERAL
 LOSSES = {"losses_last_3_years": True}
@@ -45,6 +46,9 @@ class Carrier:
         raise CarrierUnavailable
 
     async def cancel(self, policy: Policy) -> None:
+        raise CarrierUnavailable
+
+    async def reinstate(self, policy: Policy) -> None:
         raise CarrierUnavailable
 
 
@@ -127,6 +131,20 @@ async def with_the_carrier_in_house(client: Client, names: Names) -> None:
     await client.contractors.UpdateContractor(contractors_pb.UpdateContractorRequest(contractor=changed))
     names |= {"ann": ann.id}
     await with_quotes(client, names)
+    await with_an_extension(client, names)
+
+
+async def with_an_extension(client: Client, names: Names) -> None:
+    """Beyond the term of the policy that it reused; and a policy that is to end later, and one that is back."""
+    max_ = await client.opted_in()
+    start = int(datetime(2027, 11, 1, tzinfo=UTC).timestamp())
+    policy = (await client.assign(max_.id, names["job"], start=None, end=None)).assignment.policy
+    reusing = (await client.assign(max_.id, names["job"], start=start, end=start + DAY)).assignment
+    extended = (await client.extend(reusing.id, start + 60 * DAY)).assignment
+    await client.cancel_policy(policy)
+    await client.reinstate(policy)
+    await client.cancel_policy(extended.binding.policies[1], time=start + 50 * DAY)
+    names |= {"extended": extended.id, "extended-policy": policy, "rest": extended.binding.policies[1]}
 
 
 async def with_quotes(client: Client, names: Names) -> None:

@@ -10,7 +10,7 @@ from server.commands.audit import MOST_PRINTED
 from tests.audit.conftest import SOON, Kept
 from tests.server.process import optin, served
 
-CLEAN = r"no findings; 8 contractors, 14 policies, 16 assignments, 5 requests in [0-9.]+ s\n"
+CLEAN = r"no findings; 9 contractors, 16 policies, 18 assignments, 5 requests in [0-9.]+ s\n"
 NOW = SOON.isoformat()
 
 
@@ -31,7 +31,7 @@ async def test_each_finding_is_a_line(sqlite_kept: Kept) -> None:
     assert done.returncode == 1
     line, summary = done.stdout.splitlines()
     assert line == f"assignment-shows-its-last-decision: {sqlite_kept.names['bound']}"
-    assert summary.startswith("1 finding; 8 contractors, ")
+    assert summary.startswith("1 finding; 9 contractors, ")
 
 
 async def test_only_so_many_are_printed(sqlite_kept: Kept) -> None:

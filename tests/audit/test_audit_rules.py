@@ -10,6 +10,7 @@ from tests.audit.conftest import Kept
 
 FOREIGN_KEYS = "sqlite-foreign-key-check"
 LONG_AGO = "'2001-01-01 00:00:00.000000+00:00'"
+TONIGHT = "'2026-11-22 23:00:00.000000+00:00'"
 LATER = "'2030-01-01 00:00:00.000000+00:00'"
 
 
@@ -182,14 +183,14 @@ CASES = [
     ),
     # Carrier orders.
     case(
-        "carrier-orders-are-for-ended-policies",
+        "carrier-orders-say-what-became-of-policies",
         "ended CANCEL",
         policy("ended", "status = 2, cancel_time = NULL"),
     ),
-    case("carrier-orders-are-for-ended-policies", "unknown VOID", policy("unknown", "remote = false")),
-    case("carrier-orders-are-for-ended-policies", "ended VOID", "UPDATE carrier_orders SET kind = 1"),
+    case("carrier-orders-say-what-became-of-policies", "unknown VOID", policy("unknown", "remote = false")),
+    case("carrier-orders-say-what-became-of-policies", "ended VOID", "UPDATE carrier_orders SET kind = 1"),
     case(
-        "carrier-orders-are-for-ended-policies",
+        "carrier-orders-say-what-became-of-policies",
         "nowhere CANCEL",
         "UPDATE carrier_orders SET policy = 'nowhere' WHERE policy = '{ended}'",
         also=FOREIGN_KEYS,
@@ -260,12 +261,12 @@ CASES = [
     case(
         "opt-in-policy-was-needed",
         "rebound cancelled rebound-assignment",
-        policy("cancelled", "status = 2, cancel_time = NULL"),
+        policy("cancelled", "status = 2, cancel_time = NULL, revision = 0"),
     ),
     case(
         "opt-in-policy-was-needed",
         "rebound cancelled rebound-assignment",
-        policy("cancelled", "status = 1, cancel_time = NULL, remote = true"),
+        policy("cancelled", "status = 1, cancel_time = NULL, revision = 0, remote = true"),
         also="pending-policy-is-being-bound policies-named-were-issued",
     ),
     case(
@@ -313,6 +314,12 @@ CASES = [
     ),
     case("policies-named-are-there", "reused nowhere", decision("reused", "policies = 'nowhere'")),
     case("policies-named-are-there", "reused cancelled", decision("reused", "policies = '{cancelled}'")),
+    case(
+        "policies-named-cover-the-assignment",
+        "extended extended-policy rest",
+        policy("rest", "effective_time = '2027-11-24 00:00:00.000000+00:00'"),
+        also="opt-in-policy-is-as-its-cause",
+    ),
     *(
         case("policies-named-cover-the-assignment", "reused policy", change)
         for change in (
@@ -349,6 +356,12 @@ CASES = [
         "policies-named-were-issued",
         "withdrawn policy",
         policy("policy", f"status = 3, cancel_time = {LONG_AGO}"),
+        also="cover-that-ended-before-is-decided-anew",
+    ),
+    case(
+        "cover-that-ended-before-is-decided-anew",
+        "another second",
+        policy("second", f"cancel_time = {TONIGHT}, revision = 1"),
     ),
     case(
         "decision-rests-on-a-complete-opt-in",

@@ -27,7 +27,7 @@ async def test_a_binding_lives_until_it_is_cancelled(client: Client, fake: FakeC
         policy="pl_1", state=pb.BINDING_STATE_BOUND, carrier_policy_number=number
     )
     assert fake.ledger.live_bindings() == {"pl_1"}
-    request = pb.CancelBindingRequest(policy="pl_1", cancel_time=WHEN, reason="moved")
+    request = pb.CancelBindingRequest(policy="pl_1", cancel_time=WHEN, reason="moved", revision=1)
     cancelled = (await client.CancelBinding(request)).binding
     assert cancelled == pb.Binding(
         policy="pl_1",
@@ -36,10 +36,27 @@ async def test_a_binding_lives_until_it_is_cancelled(client: Client, fake: FakeC
         cancel_time=WHEN,
         cancel_reason="moved",
     )
-    again = pb.CancelBindingRequest(policy="pl_1", cancel_time=Timestamp(seconds=1), reason="other")
+    again = pb.CancelBindingRequest(policy="pl_1", cancel_time=Timestamp(seconds=1), reason="other", revision=1)
     assert (await client.CancelBinding(again)).binding == cancelled == await binding(client)
     assert (await client.BindPolicy(bind_request())).bound.carrier_policy_number == number
     assert fake.ledger.live_bindings() == frozenset()
+
+
+async def test_the_highest_revision_counts(client: Client, fake: FakeCarrier) -> None:
+    await client.BindPolicy(bind_request())
+    bound = await binding(client)
+    later = pb.CancelBindingRequest(policy="pl_1", cancel_time=WHEN, reason="again", revision=3)
+    back = pb.ReinstateBindingRequest(policy="pl_1", revision=2)
+    await client.CancelBinding(pb.CancelBindingRequest(policy="pl_1", cancel_time=WHEN, revision=1))
+    assert (await client.ReinstateBinding(back)).binding == bound == await binding(client)
+    assert fake.ledger.live_bindings() == {"pl_1"}
+    cancelled = (await client.CancelBinding(later)).binding
+    assert cancelled.state == pb.BINDING_STATE_CANCELLED
+    assert (await client.ReinstateBinding(back)).binding == cancelled, "it was overtaken"
+    assert (await client.BindPolicy(bind_request())).bound.carrier_policy_number == bound.carrier_policy_number
+    await client.VoidBinding(pb.VoidBindingRequest(policy="pl_1"))
+    voided = (await client.ReinstateBinding(pb.ReinstateBindingRequest(policy="pl_1", revision=4))).binding
+    assert voided.state == pb.BINDING_STATE_VOIDED
 
 
 async def test_a_policy_that_was_voided_is_declined(client: Client) -> None:
@@ -66,7 +83,7 @@ async def test_what_was_declined_has_a_reason(client: Client, fake: FakeCarrier)
 
 async def test_what_was_never_seen_is_not_found(client: Client) -> None:
     assert await code_of(client.GetBinding(pb.GetBindingRequest(policy="pl_1"))) is grpc.StatusCode.NOT_FOUND
-    cancel = pb.CancelBindingRequest(policy="pl_1", cancel_time=WHEN)
+    cancel = pb.CancelBindingRequest(policy="pl_1", cancel_time=WHEN, revision=1)
     assert await code_of(client.CancelBinding(cancel)) is grpc.StatusCode.NOT_FOUND
 
 

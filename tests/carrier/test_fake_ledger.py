@@ -36,7 +36,7 @@ def test_a_key_that_was_declined_stays_declined(ledger: Ledger) -> None:
     assert ledger.bind("pl_1", decline=True).state is State.DECLINED
     assert ledger.bind("pl_1").state is State.DECLINED
     assert ledger.void("pl_1").state is State.DECLINED
-    entry = ledger.cancel("pl_1", "2026-01-01T00:00:00Z", "")
+    entry = ledger.cancel("pl_1", "2026-01-01T00:00:00Z", "", 1)
     assert entry
     assert entry.state is State.DECLINED
     assert ledger.live_bindings() == frozenset()
@@ -47,7 +47,7 @@ def test_a_void_undoes(ledger: Ledger) -> None:
     voided = ledger.void("pl_1")
     assert (voided.state, voided.carrier_policy_number) == (State.VOIDED, number)
     assert ledger.void("pl_1") == ledger.bind("pl_1") == voided
-    assert ledger.cancel("pl_1", "2026-01-01T00:00:00Z", "") == voided
+    assert ledger.cancel("pl_1", "2026-01-01T00:00:00Z", "", 1) == voided
     assert ledger.live_bindings() == frozenset()
 
 
@@ -59,27 +59,27 @@ def test_a_void_of_what_was_never_seen_keeps_it_out(ledger: Ledger) -> None:
 
 def test_a_cancellation_keeps_its_first_time_and_reason(ledger: Ledger) -> None:
     ledger.bind("pl_1")
-    first = ledger.cancel("pl_1", "2026-01-01T00:00:00Z", "moved away")
+    first = ledger.cancel("pl_1", "2026-01-01T00:00:00Z", "moved away", 1)
     assert first
     assert (first.state, first.cancel_time, first.cancel_reason) == (
         State.CANCELLED,
         "2026-01-01T00:00:00Z",
         "moved away",
     )
-    assert ledger.cancel("pl_1", "2026-02-02T00:00:00Z", "other") == first
+    assert ledger.cancel("pl_1", "2026-02-02T00:00:00Z", "other", 1) == first
     assert ledger.bind("pl_1") == first
     assert ledger.live_bindings() == frozenset()
 
 
 def test_what_was_cancelled_can_be_voided(ledger: Ledger) -> None:
     ledger.bind("pl_1")
-    ledger.cancel("pl_1", "2026-01-01T00:00:00Z", "moved away")
+    ledger.cancel("pl_1", "2026-01-01T00:00:00Z", "moved away", 1)
     voided = ledger.void("pl_1")
     assert (voided.state, voided.cancel_time, voided.cancel_reason) == (State.VOIDED, "", "")
 
 
 def test_what_was_never_seen_cannot_be_cancelled(ledger: Ledger) -> None:
-    assert ledger.cancel("pl_1", "2026-01-01T00:00:00Z", "") is None
+    assert ledger.cancel("pl_1", "2026-01-01T00:00:00Z", "", 1) is None
     assert ledger.get("pl_1") is None
 
 
@@ -107,7 +107,7 @@ def filled(path: Path) -> Ledger:
     ledger.received("BindPolicy", "pl_1")
     ledger.bind("pl_2", decline=True)
     ledger.bind("pl_3")
-    ledger.cancel("pl_3", "2026-01-01T00:00:00Z", "moved\naway")
+    ledger.cancel("pl_3", "2026-01-01T00:00:00Z", "moved\naway", 1)
     ledger.void("pl_4")
     return ledger
 

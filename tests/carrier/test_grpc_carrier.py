@@ -18,7 +18,7 @@ from tests.carrier.conftest import Connect
 from tests.carrier.helpers import END, PATIENT, START, RawCarrier, policy, until
 
 CANCEL_TIME = datetime(2026, 6, 1, 12, 30, 0, 250_000, tzinfo=UTC)
-CANCELLED = policy(cancel_time=CANCEL_TIME, cancel_reason="moved")
+CANCELLED = policy(cancel_time=CANCEL_TIME, cancel_reason="moved", revision=1)
 
 # For what never answers: long enough that the carrier hears of it first.
 SHORT = replace(PATIENT, try_seconds=1.5)
@@ -80,6 +80,14 @@ async def test_a_cancellation_has_its_time_and_reason(carrier: GrpcCarrier, fake
     entry = fake.ledger.get("pl_1")
     assert entry
     assert (entry.state, entry.cancel_time, entry.cancel_reason) == ("cancelled", "2026-06-01T12:30:00.250Z", "moved")
+
+
+async def test_a_reinstatement_puts_it_in_force_again(carrier: GrpcCarrier, fake: FakeCarrier) -> None:
+    await carrier.bind(policy())
+    await carrier.cancel(CANCELLED)
+    await carrier.reinstate(policy(revision=2))
+    await carrier.cancel(CANCELLED)  # sent before, and late
+    assert fake.ledger.live_bindings() == {"pl_1"}
 
 
 async def test_a_policy_that_is_not_cancelled_is_not_cancelled(carrier: GrpcCarrier) -> None:

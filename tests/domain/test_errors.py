@@ -29,6 +29,8 @@ EXAMPLES = [
     errors.ApplicationClosed(application_session="ias_1", status="EXPIRED"),
     errors.ApplicationNotInReview(application_session="ias_1", status="CREATED"),
     errors.PolicyNotActive(policy="pl_1", status="CANCELLED"),
+    errors.PolicyNotCancelled(policy="pl_1", status="ACTIVE"),
+    errors.PolicyTermEnded(policy="pl_1", expire_time="2026-12-01T00:00:00+00:00"),
     errors.StorageUnavailable(),
     errors.ServerStopping(),
     errors.ConcurrentUpdate(),

@@ -7,7 +7,7 @@ from operator import attrgetter
 import pytest
 
 from server.domain.enums import CoverageType, PolicyOrigin, PolicyStatus
-from server.domain.matching import Need, best_match, matches, need, residual, status_at
+from server.domain.matching import Need, best_match, in_its_place, matches, need, residual, status_at
 from server.domain.records import Address, Policy
 from server.domain.terms import Period
 from tests.domain.given import JANE, PERIOD, POLICY, utc
@@ -74,6 +74,8 @@ CASES = [
     Case("its term is the period", replace(POLICY, effective_time=PERIOD.start, expire_time=PERIOD.end), True),
     Case("its term starts later", replace(POLICY, effective_time=PERIOD.start + TICK), False),
     Case("its term ends sooner", replace(POLICY, expire_time=PERIOD.end - TICK), False),
+    Case("it is cancelled to end with it", replace(POLICY, cancel_time=PERIOD.end), True),
+    Case("it is cancelled to end sooner", replace(POLICY, cancel_time=PERIOD.end - TICK), False),
 ]
 
 
@@ -135,6 +137,41 @@ def test_an_active_policy_past_its_term_reads_as_expired(status: PolicyStatus) -
     past_term = PolicyStatus.EXPIRED if status is PolicyStatus.ACTIVE else status
     assert status_at(policy, policy.expire_time - TICK) is status
     assert status_at(policy, policy.expire_time) is past_term
+
+
+def test_a_policy_is_active_until_its_cancellation_takes_effect() -> None:
+    ends = utc("2024-01-01")
+    policy = replace(POLICY, cancel_time=ends)
+    assert status_at(policy, ends - TICK) is PolicyStatus.ACTIVE
+    assert status_at(policy, ends) is PolicyStatus.CANCELLED
+    assert status_at(policy, policy.expire_time) is PolicyStatus.CANCELLED
+
+
+ENDED = replace(POLICY, id="pl_9", status=PolicyStatus.CANCELLED, cancel_time=utc("2024-01-01"))
+IN_TERM = utc("2024-03-01")
+
+
+@pytest.mark.parametrize(
+    ("other", "would_do"),
+    [
+        (POLICY, True),
+        (replace(POLICY, status=PolicyStatus.PENDING), True),
+        (BOTH_POLICY, True),
+        (replace(POLICY, residence_state="NY"), True),
+        (replace(POLICY, effective_time=utc("2024-12-02"), expire_time=utc("2025-12-02")), True),
+        (replace(POLICY, effective_time=ENDED.expire_time, expire_time=utc("2025-12-02")), False),
+        (replace(POLICY, expire_time=IN_TERM), False),
+        (replace(POLICY, cancel_time=IN_TERM), False),
+        (replace(POLICY, status=PolicyStatus.CANCELLED), False),
+        (replace(POLICY, status=PolicyStatus.FAILED), False),
+        (replace(POLICY, work_state="NY"), False),
+        (replace(POLICY, category_code="jc_driving"), False),
+        (GENERAL_POLICY, False),
+        (replace(POLICY, id="pl_9"), False),
+    ],
+)
+def test_a_policy_in_the_place_of_one_that_ended(other: Policy, would_do: bool) -> None:
+    assert in_its_place(ENDED, [CYBER_POLICY, other], IN_TERM) == (other if would_do else None)
 
 
 def test_the_residual_types_keep_their_order() -> None:

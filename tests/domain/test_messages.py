@@ -43,6 +43,18 @@ SENTENCES = {
         reasons=(NO_OPT_IN, NOT_APPROVED, NOT_WITHHELD),
         standard_workflow_coverage_types=(WORKERS_COMP,),
     ),
+    "The standard workflow applies, because no policy matches.": Binding(
+        outcome=BindingOutcome.STANDARD_WORKFLOW,
+        workflow=STANDARD,
+        standard_workflow_coverage_types=(WORKERS_COMP,),
+    ),
+    "The standard workflow applies to workers' compensation, because the premium is not withheld.": Binding(
+        outcome=BindingOutcome.STANDARD_WORKFLOW,
+        workflow=STANDARD,
+        policies=("pl_1",),
+        reasons=(NOT_WITHHELD,),
+        standard_workflow_coverage_types=(WORKERS_COMP,),
+    ),
     "Coverage could not be bound, because the carrier declined; the standard workflow applies.": Binding(
         outcome=BindingOutcome.BINDING_FAILED,
         workflow=OPT_IN,

@@ -339,12 +339,14 @@ BY_OPT_IN = Binding(
     ],
 )
 def test_an_assignment_that_waited_gets_the_policy_for_what_it_lacks(before: Binding, after: Binding) -> None:
-    assert covered_too(waiting(before), policy(), "NV", bound=True) == after
+    kept = [policy(id=id_, coverage_types=(WORKERS_COMP,), net_rate=50) for id_ in before.policies]
+    assert covered_too(waiting(before), kept, policy(), "NV", bound=True) == (after, waiting().effective_time)
 
 
 def test_a_policy_that_was_there_is_reused() -> None:
-    binding = covered_too(waiting(), policy(), "NV", bound=False)
-    assert binding == replace(COVERED, outcome=BindingOutcome.COVERAGE_REUSED)
+    gained = covered_too(waiting(), (), policy(), "NV", bound=False)
+    assert gained is not None
+    assert gained[0] == replace(COVERED, outcome=BindingOutcome.COVERAGE_REUSED)
 
 
 @pytest.mark.parametrize(
@@ -361,4 +363,16 @@ def test_a_policy_that_was_there_is_reused() -> None:
     ],
 )
 def test_what_the_policy_does_not_match_waits_on(assignment: Assignment, residence: str) -> None:
-    assert covered_too(assignment, policy(), residence, bound=True) is None
+    assert covered_too(assignment, (), policy(), residence, bound=True) is None
+
+
+def test_the_rest_of_an_extended_assignment_gets_a_policy_that_covers_it() -> None:
+    """The one that covers its beginning stays; the new one need not reach back so far."""
+    first = policy(id="pl_0", coverage_types=(GENERAL, WORKERS_COMP), expire_time=utc("2026-12-03"))
+    extended = waiting(replace(UNCOVERED, policies=("pl_0",), net_rate=50))
+    rest = policy(effective_time=utc("2026-12-03"))
+    gained = covered_too(extended, [first], rest, "NV", bound=True)
+    assert gained is not None
+    assert (gained[0].policies, gained[0].net_rate, gained[1]) == (("pl_0", "pl_1"), 350, utc("2026-12-03"))
+    late = replace(rest, effective_time=utc("2026-12-03 01:00"))
+    assert covered_too(extended, [first], late, "NV", bound=True) is None

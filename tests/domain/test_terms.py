@@ -4,8 +4,16 @@ from datetime import datetime
 
 import pytest
 
-from server.domain.errors import InvalidFields
-from server.domain.terms import Period, assignment_period, next_midnight, policy_term, start_of_day, years_after
+from server.domain.errors import InvalidFields, Violation
+from server.domain.terms import (
+    Period,
+    assignment_period,
+    next_midnight,
+    policy_term,
+    require_extension,
+    start_of_day,
+    years_after,
+)
 from tests.domain.given import NOW, utc
 
 RANGE = "must be from 2000-01-01 up to 5 years from now"
@@ -171,6 +179,28 @@ def test_production_refuses_a_start_before_today() -> None:
 
 def test_the_sandbox_allows_a_start_before_today() -> None:
     assert period("2026-11-21", None).start == utc("2026-11-21")
+
+
+@pytest.mark.parametrize(
+    ("end", "rule"),
+    [
+        ("2026-12-04", ""),
+        ("2026-12-05", ""),
+        ("2027-12-01", ""),
+        ("2026-12-03 23:59:59.999999", "must not be before the present end_time"),
+        ("2027-12-01 00:00:00.000001", ONE_YEAR),
+        ("2031-11-22 12:00:00.000001", RANGE),
+        ("1999-12-31", RANGE),
+    ],
+)
+def test_an_extended_assignment_ends_later_and_within_a_year(end: str, rule: str) -> None:
+    present = Period(utc("2026-12-01"), utc("2026-12-04"))
+    if not rule:
+        require_extension(present, utc(end), NOW)
+        return
+    with pytest.raises(InvalidFields) as refusal:
+        require_extension(present, utc(end), NOW)
+    assert refusal.value.violations == (Violation("end_time", rule),)
 
 
 YEAR_1, YEAR_9999 = "0001-01-01", "9999-12-31 23:59:59.999999"

@@ -32,6 +32,9 @@ class Carrier:
     async def void(self, policy: Policy) -> None:
         await self.cancel(policy)
 
+    async def reinstate(self, policy: Policy) -> None:
+        await self.cancel(policy)
+
     async def cancel(self, policy: Policy) -> None:
         if random.random() < 0.5:
             raise CarrierUnavailable

@@ -36,6 +36,8 @@ class SlowCarrier:
 
     async def cancel(self, policy: Policy) -> None: ...
 
+    async def reinstate(self, policy: Policy) -> None: ...
+
 
 async def test_calls_over_the_bound_are_refused_and_health_answers(serve: Serving) -> None:
     carrier = SlowCarrier()

@@ -246,6 +246,7 @@ def full_policy(base: Policy) -> Policy:
         remote=True,
         fail_reason=BindingReason.CARRIER_DECLINED,
         expiry_told=True,
+        revision=3,
     )
 
 

@@ -132,8 +132,12 @@ async def test_orders_are_kept_until_they_are_taken(storage: AnyStorage) -> None
 
     await storage.write(lambda unit: unit.orders.delete(void))
     assert await due(NOW + DAY) == [later, put_off], "the policy's other order stays"
-    with pytest.raises(Conflict):
-        await storage.write(lambda unit: unit.orders.insert([later]))
+
+    newer = replace(later, kind=CarrierOrderKind.REINSTATE, revision=2)
+    await storage.write(lambda unit: unit.orders.insert([newer]))
+    await storage.write(lambda unit: unit.orders.update(replace(later, tries=5)))
+    await storage.write(lambda unit: unit.orders.delete(later))
+    assert await due(NOW + DAY) == [newer, put_off], "it is in the place of the one that is sent"
 
 
 async def test_a_later_decision_is_shown_and_the_first_is_kept(storage: AnyStorage) -> None:

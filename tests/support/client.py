@@ -1,5 +1,6 @@
 """A client over the real stubs, with the guide's requests as they are, and short ways to what tests need."""
 
+import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -21,6 +22,7 @@ from optin.v1 import (
 )
 from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import contractor_service_pb2 as contractors_pb
+from optin.v1 import event_service_pb2 as events_pb
 from optin.v1 import job_service_pb2 as jobs_pb
 from optin.v1 import policy_service_pb2 as policies_pb
 from optin.v1 import quote_service_pb2 as quotes_pb
@@ -205,9 +207,29 @@ class Client:
         found = await self.policies.ListPolicies(policies_pb.ListPoliciesRequest(contractor=contractor, page_size=200))
         return sorted(found.policies, key=lambda policy: policy.number)
 
-    async def cancel_policy(self, policy: str, reason: str = "") -> pb.Policy:
-        request = policies_pb.CancelPolicyRequest(id=policy, reason=reason)
+    async def cancel_policy(self, policy: str, reason: str = "", time: int | None = None) -> pb.Policy:
+        """At once unless a time is given."""
+        request = policies_pb.CancelPolicyRequest(
+            id=policy, reason=reason, effective_time=at(time) if time is not None else None
+        )
         return (await self.policies.CancelPolicy(request)).policy
+
+    async def reinstate(self, policy: str) -> pb.Policy:
+        return (await self.policies.ReinstatePolicy(policies_pb.ReinstatePolicyRequest(id=policy))).policy
+
+    async def extend(self, assignment: str, end: int, request_id: str = "") -> assignments_pb.ExtendAssignmentResponse:
+        request = assignments_pb.ExtendAssignmentRequest(id=assignment, end_time=at(end), request_id=request_id)
+        return await self.assignments.ExtendAssignment(request)
+
+    async def told(self, resource: str, last: str) -> list[str]:
+        """The types of the events about the resource, once one of the last type is out."""
+        request = events_pb.ListEventsRequest(resource=resource, page_size=200)
+        async with asyncio.timeout(10):
+            while True:
+                types = [event.type for event in (await self.events.ListEvents(request)).events]
+                if last in types:
+                    return types
+                await asyncio.sleep(0.02)
 
     async def get_assignment(self, assignment: str) -> pb.Assignment:
         request = assignments_pb.GetAssignmentRequest(id=assignment)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.rpc import status_pb2 as _status_pb2
 from optin.v1 import resources_pb2 as _resources_pb2
@@ -282,6 +283,69 @@ class ListAssignmentsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAssignmentsResponse: _TypeAlias = ListAssignmentsResponse  # noqa: Y015
+
+@_typing.final
+class ExtendAssignmentRequest(_message.Message):
+    """Asks to give an assignment a later end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The assignment's id."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat, as the service describes. At most 64 printable ASCII characters;
+    make a UUID before the first send. Unique within the platform, across methods. Empty: every call
+    acts.
+    """
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """The new end, excluded."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendAssignmentRequest: _TypeAlias = ExtendAssignmentRequest  # noqa: Y015
+
+@_typing.final
+class ExtendAssignmentResponse(_message.Message):
+    """The assignment extended. Its fields are those of CreateAssignmentResponse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    outcome: _resources_pb2.BindingOutcome.ValueType
+    """What was decided last about coverage: `assignment.binding.outcome` again."""
+    @_builtins.property
+    def assignment(self) -> _resources_pb2.Assignment:
+        """The assignment with its new end, and with the last decision about its coverage."""
+
+    def __init__(
+        self,
+        *,
+        assignment: _resources_pb2.Assignment | None = ...,
+        outcome: _resources_pb2.BindingOutcome.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendAssignmentResponse: _TypeAlias = ExtendAssignmentResponse  # noqa: Y015
 
 @_typing.final
 class ListBindingDecisionsRequest(_message.Message):

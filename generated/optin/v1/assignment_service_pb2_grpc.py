@@ -76,6 +76,11 @@ class AssignmentServiceStub(object):
                 request_serializer=optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentRequest.SerializeToString,
                 response_deserializer=optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentResponse.FromString,
                 _registered_method=True)
+        self.ExtendAssignment = channel.unary_unary(
+                '/optin.v1.AssignmentService/ExtendAssignment',
+                request_serializer=optin_dot_v1_dot_assignment__service__pb2.ExtendAssignmentRequest.SerializeToString,
+                response_deserializer=optin_dot_v1_dot_assignment__service__pb2.ExtendAssignmentResponse.FromString,
+                _registered_method=True)
         self.ListBindingDecisions = channel.unary_unary(
                 '/optin.v1.AssignmentService/ListBindingDecisions',
                 request_serializer=optin_dot_v1_dot_assignment__service__pb2.ListBindingDecisionsRequest.SerializeToString,
@@ -185,6 +190,28 @@ class AssignmentServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExtendAssignment(self, request, context):
+        """Gives an assignment a later end, and decides how the rest is covered.
+
+        As far as its policies' terms reach, nothing is decided. Beyond, a decision is made for the rest, as
+        CreateAssignment makes it: from where the cover ends (in the `production` environment not before
+        today, 00:00 UTC) to the new end, for the types that were covered. A matching policy is reused, or
+        one is bound from the general opt-in, or the standard workflow applies to the rest. The earlier
+        policies stay in `binding.policies`, and `outcome` tells of the rest. Types that were not covered
+        before stay so, and where no policy covers the assignment, only its end changes. The work state and
+        the category stay as they were when it was created.
+
+        `end_time` must not be before the present one, and at most one calendar year after the start; the
+        present one changes nothing. In `production` it must not be before today where the rest needs cover.
+
+        Fails with RESOURCE_NOT_FOUND, also if the contractor is deleted, and with ASSIGNMENT_CANCELLED.
+        Where a policy is being bound that the assignment rests on or the rest would match, the call waits
+        for it, as CreateAssignment does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListBindingDecisions(self, request, context):
         """Lists every decision about one assignment's coverage, the last one first, each with what called for
         it and what it rested on.
@@ -223,6 +250,11 @@ def add_AssignmentServiceServicer_to_server(servicer, server):
                     servicer.CancelAssignment,
                     request_deserializer=optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentRequest.FromString,
                     response_serializer=optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentResponse.SerializeToString,
+            ),
+            'ExtendAssignment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendAssignment,
+                    request_deserializer=optin_dot_v1_dot_assignment__service__pb2.ExtendAssignmentRequest.FromString,
+                    response_serializer=optin_dot_v1_dot_assignment__service__pb2.ExtendAssignmentResponse.SerializeToString,
             ),
             'ListBindingDecisions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBindingDecisions,
@@ -382,6 +414,33 @@ class AssignmentService(object):
             '/optin.v1.AssignmentService/CancelAssignment',
             optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentRequest.SerializeToString,
             optin_dot_v1_dot_assignment__service__pb2.CancelAssignmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendAssignment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optin.v1.AssignmentService/ExtendAssignment',
+            optin_dot_v1_dot_assignment__service__pb2.ExtendAssignmentRequest.SerializeToString,
+            optin_dot_v1_dot_assignment__service__pb2.ExtendAssignmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

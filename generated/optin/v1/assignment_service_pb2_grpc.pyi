@@ -112,6 +112,24 @@ class AssignmentServiceStub:
     Fails with RESOURCE_NOT_FOUND, ASSIGNMENT_CANCELLED if it is cancelled already, and
     ASSIGNMENT_STARTED from its `effective_time` on.
     """
+    ExtendAssignment: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ExtendAssignmentRequest, _assignment_service_pb2.ExtendAssignmentResponse]
+    """Gives an assignment a later end, and decides how the rest is covered.
+
+    As far as its policies' terms reach, nothing is decided. Beyond, a decision is made for the rest, as
+    CreateAssignment makes it: from where the cover ends (in the `production` environment not before
+    today, 00:00 UTC) to the new end, for the types that were covered. A matching policy is reused, or
+    one is bound from the general opt-in, or the standard workflow applies to the rest. The earlier
+    policies stay in `binding.policies`, and `outcome` tells of the rest. Types that were not covered
+    before stay so, and where no policy covers the assignment, only its end changes. The work state and
+    the category stay as they were when it was created.
+
+    `end_time` must not be before the present one, and at most one calendar year after the start; the
+    present one changes nothing. In `production` it must not be before today where the rest needs cover.
+
+    Fails with RESOURCE_NOT_FOUND, also if the contractor is deleted, and with ASSIGNMENT_CANCELLED.
+    Where a policy is being bound that the assignment rests on or the rest would match, the call waits
+    for it, as CreateAssignment does.
+    """
     ListBindingDecisions: _grpc.UnaryUnaryMultiCallable[_assignment_service_pb2.ListBindingDecisionsRequest, _assignment_service_pb2.ListBindingDecisionsResponse]
     """Lists every decision about one assignment's coverage, the last one first, each with what called for
     it and what it rested on.
@@ -203,6 +221,24 @@ class AssignmentServiceAsyncStub(AssignmentServiceStub):
 
     Fails with RESOURCE_NOT_FOUND, ASSIGNMENT_CANCELLED if it is cancelled already, and
     ASSIGNMENT_STARTED from its `effective_time` on.
+    """
+    ExtendAssignment: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ExtendAssignmentRequest, _assignment_service_pb2.ExtendAssignmentResponse]  # type: ignore[assignment]
+    """Gives an assignment a later end, and decides how the rest is covered.
+
+    As far as its policies' terms reach, nothing is decided. Beyond, a decision is made for the rest, as
+    CreateAssignment makes it: from where the cover ends (in the `production` environment not before
+    today, 00:00 UTC) to the new end, for the types that were covered. A matching policy is reused, or
+    one is bound from the general opt-in, or the standard workflow applies to the rest. The earlier
+    policies stay in `binding.policies`, and `outcome` tells of the rest. Types that were not covered
+    before stay so, and where no policy covers the assignment, only its end changes. The work state and
+    the category stay as they were when it was created.
+
+    `end_time` must not be before the present one, and at most one calendar year after the start; the
+    present one changes nothing. In `production` it must not be before today where the rest needs cover.
+
+    Fails with RESOURCE_NOT_FOUND, also if the contractor is deleted, and with ASSIGNMENT_CANCELLED.
+    Where a policy is being bound that the assignment rests on or the rest would match, the call waits
+    for it, as CreateAssignment does.
     """
     ListBindingDecisions: _aio.UnaryUnaryMultiCallable[_assignment_service_pb2.ListBindingDecisionsRequest, _assignment_service_pb2.ListBindingDecisionsResponse]  # type: ignore[assignment]
     """Lists every decision about one assignment's coverage, the last one first, each with what called for
@@ -322,6 +358,30 @@ class AssignmentServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Fails with RESOURCE_NOT_FOUND, ASSIGNMENT_CANCELLED if it is cancelled already, and
         ASSIGNMENT_STARTED from its `effective_time` on.
+        """
+
+    @_abc_1.abstractmethod
+    def ExtendAssignment(
+        self,
+        request: _assignment_service_pb2.ExtendAssignmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assignment_service_pb2.ExtendAssignmentResponse, _abc.Awaitable[_assignment_service_pb2.ExtendAssignmentResponse]]:
+        """Gives an assignment a later end, and decides how the rest is covered.
+
+        As far as its policies' terms reach, nothing is decided. Beyond, a decision is made for the rest, as
+        CreateAssignment makes it: from where the cover ends (in the `production` environment not before
+        today, 00:00 UTC) to the new end, for the types that were covered. A matching policy is reused, or
+        one is bound from the general opt-in, or the standard workflow applies to the rest. The earlier
+        policies stay in `binding.policies`, and `outcome` tells of the rest. Types that were not covered
+        before stay so, and where no policy covers the assignment, only its end changes. The work state and
+        the category stay as they were when it was created.
+
+        `end_time` must not be before the present one, and at most one calendar year after the start; the
+        present one changes nothing. In `production` it must not be before today where the rest needs cover.
+
+        Fails with RESOURCE_NOT_FOUND, also if the contractor is deleted, and with ASSIGNMENT_CANCELLED.
+        Where a policy is being bound that the assignment rests on or the rest would match, the call waits
+        for it, as CreateAssignment does.
         """
 
     @_abc_1.abstractmethod

@@ -265,6 +265,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "domain": "optin.v1",
           "metadata": { "assignment": "an_01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
     """
+    ERROR_REASON_POLICY_NOT_CANCELLED: _ErrorReason.ValueType  # 25
+    """FAILED_PRECONDITION. The policy is not cancelled, so that there is nothing to reinstate.
+
+    `status` is where it stands. Example:
+
+        { "reason": "POLICY_NOT_CANCELLED",
+          "domain": "optin.v1",
+          "metadata": { "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                        "status": "ACTIVE" } }
+    """
+    ERROR_REASON_POLICY_TERM_ENDED: _ErrorReason.ValueType  # 26
+    """FAILED_PRECONDITION. The policy's term is over: it can no longer be reinstated.
+
+    `expire_time` is when it ended. Example:
+
+        { "reason": "POLICY_TERM_ENDED",
+          "domain": "optin.v1",
+          "metadata": { "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                        "expire_time": "2026-12-01T00:00:00+00:00" } }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons an `ErrorInfo` of the domain `optin.v1` can give. A reason belongs to one status code,
@@ -506,5 +526,25 @@ ERROR_REASON_ASSIGNMENT_CANCELLED: ErrorReason.ValueType  # 24
     { "reason": "ASSIGNMENT_CANCELLED",
       "domain": "optin.v1",
       "metadata": { "assignment": "an_01J9Z3NDEKTSV4RRFFQ69G5FAV" } }
+"""
+ERROR_REASON_POLICY_NOT_CANCELLED: ErrorReason.ValueType  # 25
+"""FAILED_PRECONDITION. The policy is not cancelled, so that there is nothing to reinstate.
+
+`status` is where it stands. Example:
+
+    { "reason": "POLICY_NOT_CANCELLED",
+      "domain": "optin.v1",
+      "metadata": { "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                    "status": "ACTIVE" } }
+"""
+ERROR_REASON_POLICY_TERM_ENDED: ErrorReason.ValueType  # 26
+"""FAILED_PRECONDITION. The policy's term is over: it can no longer be reinstated.
+
+`expire_time` is when it ended. Example:
+
+    { "reason": "POLICY_TERM_ENDED",
+      "domain": "optin.v1",
+      "metadata": { "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV",
+                    "expire_time": "2026-12-01T00:00:00+00:00" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from optin.v1 import resources_pb2 as _resources_pb2
 import builtins as _builtins
@@ -142,6 +143,7 @@ class CancelPolicyRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The policy's id."""
     reason: _builtins.str
@@ -151,16 +153,23 @@ class CancelPolicyRequest(_message.Message):
     make a UUID before the first send. Unique within the platform, across methods. Empty: every call
     acts.
     """
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """When the cover ends: from now to the policy's `expire_time`. For a policy past its term it must be
+        left out. Default: now.
+        """
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "id", b"id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,7 +184,7 @@ class CancelPolicyResponse(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def policy(self) -> _resources_pb2.Policy:
-        """The policy, CANCELLED, with its `cancel_time`."""
+        """The policy with its `cancel_time`: CANCELLED, or ACTIVE until then."""
 
     def __init__(
         self,
@@ -189,3 +198,56 @@ class CancelPolicyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelPolicyResponse: _TypeAlias = CancelPolicyResponse  # noqa: Y015
+
+@_typing.final
+class ReinstatePolicyRequest(_message.Message):
+    """Asks to put a cancelled policy in force again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The policy's id."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat, as the service describes. At most 64 printable ASCII characters;
+    make a UUID before the first send. Unique within the platform, across methods. Empty: every call
+    acts.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReinstatePolicyRequest: _TypeAlias = ReinstatePolicyRequest  # noqa: Y015
+
+@_typing.final
+class ReinstatePolicyResponse(_message.Message):
+    """The policy in force again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _resources_pb2.Policy:
+        """The policy, ACTIVE, without a `cancel_time`."""
+
+    def __init__(
+        self,
+        *,
+        policy: _resources_pb2.Policy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReinstatePolicyResponse: _TypeAlias = ReinstatePolicyResponse  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PolicyServiceStub(object):
-    """Shows the policies that were bound, and cancels them. Policies are never created directly: they
+    """Shows the policies that were bound, cancels and reinstates them. Policies are never created directly: they
     come from assignments and applications.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
@@ -67,10 +67,15 @@ class PolicyServiceStub(object):
                 request_serializer=optin_dot_v1_dot_policy__service__pb2.CancelPolicyRequest.SerializeToString,
                 response_deserializer=optin_dot_v1_dot_policy__service__pb2.CancelPolicyResponse.FromString,
                 _registered_method=True)
+        self.ReinstatePolicy = channel.unary_unary(
+                '/optin.v1.PolicyService/ReinstatePolicy',
+                request_serializer=optin_dot_v1_dot_policy__service__pb2.ReinstatePolicyRequest.SerializeToString,
+                response_deserializer=optin_dot_v1_dot_policy__service__pb2.ReinstatePolicyResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer(object):
-    """Shows the policies that were bound, and cancels them. Policies are never created directly: they
+    """Shows the policies that were bound, cancels and reinstates them. Policies are never created directly: they
     come from assignments and applications.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
@@ -111,13 +116,37 @@ class PolicyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelPolicy(self, request, context):
-        """Cancels a policy, an expired one too. It matches nothing from then on; assignments it covered
-        keep it on record.
+        """Cancels a policy, at once or at a later time; one past its term at once only.
+
+        Until the cancellation takes effect the policy stays ACTIVE, and for matching its cover ends
+        there; one cancelled at once matches nothing any more. Assignments that have started by then keep
+        it. Those that start later lose it and are decided anew, in the same transaction: another policy
+        that matches is reused, none is bound. Each has another decision, and its event is
+        `assignment.covered` or `assignment.uncovered`. The policy's own event, `policy.cancelled`, is that
+        of this call, also where the time is still to come.
+
+        A cancellation that is still to come may be moved by another call.
 
         Fails with RESOURCE_NOT_FOUND, and with POLICY_NOT_ACTIVE if the policy is cancelled, failed or
         still being bound. Without a `request_id`, a repeat therefore fails.
 
         An assignment created at the same time reuses the policy before it is cancelled, or not at all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReinstatePolicy(self, request, context):
+        """Puts a cancelled policy in force again, as if it had not been cancelled, or withdraws a cancellation
+        that is still to come.
+
+        The assignments that the cancellation left uncovered are decided anew: where the policy, or another
+        one, matches, it is reused.
+
+        Fails with RESOURCE_NOT_FOUND, also if the contractor is deleted; with POLICY_NOT_CANCELLED if
+        there is no cancellation; with POLICY_TERM_ENDED from the policy's `expire_time` on; and with
+        MATCHING_POLICY_EXISTS if another policy of the same category, state and types is in force, or being
+        bound, in what is left of the term.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,6 +170,11 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=optin_dot_v1_dot_policy__service__pb2.CancelPolicyRequest.FromString,
                     response_serializer=optin_dot_v1_dot_policy__service__pb2.CancelPolicyResponse.SerializeToString,
             ),
+            'ReinstatePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReinstatePolicy,
+                    request_deserializer=optin_dot_v1_dot_policy__service__pb2.ReinstatePolicyRequest.FromString,
+                    response_serializer=optin_dot_v1_dot_policy__service__pb2.ReinstatePolicyResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'optin.v1.PolicyService', rpc_method_handlers)
@@ -150,7 +184,7 @@ def add_PolicyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PolicyService(object):
-    """Shows the policies that were bound, and cancels them. Policies are never created directly: they
+    """Shows the policies that were bound, cancels and reinstates them. Policies are never created directly: they
     come from assignments and applications.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
@@ -241,6 +275,33 @@ class PolicyService(object):
             '/optin.v1.PolicyService/CancelPolicy',
             optin_dot_v1_dot_policy__service__pb2.CancelPolicyRequest.SerializeToString,
             optin_dot_v1_dot_policy__service__pb2.CancelPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReinstatePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optin.v1.PolicyService/ReinstatePolicy',
+            optin_dot_v1_dot_policy__service__pb2.ReinstatePolicyRequest.SerializeToString,
+            optin_dot_v1_dot_policy__service__pb2.ReinstatePolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PolicyServiceStub:
-    """Shows the policies that were bound, and cancels them. Policies are never created directly: they
+    """Shows the policies that were bound, cancels and reinstates them. Policies are never created directly: they
     come from assignments and applications.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
@@ -64,18 +64,38 @@ class PolicyServiceStub:
     the time of each page.
     """
     CancelPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CancelPolicyRequest, _policy_service_pb2.CancelPolicyResponse]
-    """Cancels a policy, an expired one too. It matches nothing from then on; assignments it covered
-    keep it on record.
+    """Cancels a policy, at once or at a later time; one past its term at once only.
+
+    Until the cancellation takes effect the policy stays ACTIVE, and for matching its cover ends
+    there; one cancelled at once matches nothing any more. Assignments that have started by then keep
+    it. Those that start later lose it and are decided anew, in the same transaction: another policy
+    that matches is reused, none is bound. Each has another decision, and its event is
+    `assignment.covered` or `assignment.uncovered`. The policy's own event, `policy.cancelled`, is that
+    of this call, also where the time is still to come.
+
+    A cancellation that is still to come may be moved by another call.
 
     Fails with RESOURCE_NOT_FOUND, and with POLICY_NOT_ACTIVE if the policy is cancelled, failed or
     still being bound. Without a `request_id`, a repeat therefore fails.
 
     An assignment created at the same time reuses the policy before it is cancelled, or not at all.
     """
+    ReinstatePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ReinstatePolicyRequest, _policy_service_pb2.ReinstatePolicyResponse]
+    """Puts a cancelled policy in force again, as if it had not been cancelled, or withdraws a cancellation
+    that is still to come.
+
+    The assignments that the cancellation left uncovered are decided anew: where the policy, or another
+    one, matches, it is reused.
+
+    Fails with RESOURCE_NOT_FOUND, also if the contractor is deleted; with POLICY_NOT_CANCELLED if
+    there is no cancellation; with POLICY_TERM_ENDED from the policy's `expire_time` on; and with
+    MATCHING_POLICY_EXISTS if another policy of the same category, state and types is in force, or being
+    bound, in what is left of the term.
+    """
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
-    """Shows the policies that were bound, and cancels them. Policies are never created directly: they
+    """Shows the policies that were bound, cancels and reinstates them. Policies are never created directly: they
     come from assignments and applications.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
@@ -109,17 +129,37 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     the time of each page.
     """
     CancelPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CancelPolicyRequest, _policy_service_pb2.CancelPolicyResponse]  # type: ignore[assignment]
-    """Cancels a policy, an expired one too. It matches nothing from then on; assignments it covered
-    keep it on record.
+    """Cancels a policy, at once or at a later time; one past its term at once only.
+
+    Until the cancellation takes effect the policy stays ACTIVE, and for matching its cover ends
+    there; one cancelled at once matches nothing any more. Assignments that have started by then keep
+    it. Those that start later lose it and are decided anew, in the same transaction: another policy
+    that matches is reused, none is bound. Each has another decision, and its event is
+    `assignment.covered` or `assignment.uncovered`. The policy's own event, `policy.cancelled`, is that
+    of this call, also where the time is still to come.
+
+    A cancellation that is still to come may be moved by another call.
 
     Fails with RESOURCE_NOT_FOUND, and with POLICY_NOT_ACTIVE if the policy is cancelled, failed or
     still being bound. Without a `request_id`, a repeat therefore fails.
 
     An assignment created at the same time reuses the policy before it is cancelled, or not at all.
     """
+    ReinstatePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ReinstatePolicyRequest, _policy_service_pb2.ReinstatePolicyResponse]  # type: ignore[assignment]
+    """Puts a cancelled policy in force again, as if it had not been cancelled, or withdraws a cancellation
+    that is still to come.
+
+    The assignments that the cancellation left uncovered are decided anew: where the policy, or another
+    one, matches, it is reused.
+
+    Fails with RESOURCE_NOT_FOUND, also if the contractor is deleted; with POLICY_NOT_CANCELLED if
+    there is no cancellation; with POLICY_TERM_ENDED from the policy's `expire_time` on; and with
+    MATCHING_POLICY_EXISTS if another policy of the same category, state and types is in force, or being
+    bound, in what is left of the term.
+    """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows the policies that were bound, and cancels them. Policies are never created directly: they
+    """Shows the policies that were bound, cancels and reinstates them. Policies are never created directly: they
     come from assignments and applications.
 
     Everything belongs to the caller's platform. What is another platform's behaves as what does not
@@ -169,13 +209,39 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_service_pb2.CancelPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_service_pb2.CancelPolicyResponse, _abc.Awaitable[_policy_service_pb2.CancelPolicyResponse]]:
-        """Cancels a policy, an expired one too. It matches nothing from then on; assignments it covered
-        keep it on record.
+        """Cancels a policy, at once or at a later time; one past its term at once only.
+
+        Until the cancellation takes effect the policy stays ACTIVE, and for matching its cover ends
+        there; one cancelled at once matches nothing any more. Assignments that have started by then keep
+        it. Those that start later lose it and are decided anew, in the same transaction: another policy
+        that matches is reused, none is bound. Each has another decision, and its event is
+        `assignment.covered` or `assignment.uncovered`. The policy's own event, `policy.cancelled`, is that
+        of this call, also where the time is still to come.
+
+        A cancellation that is still to come may be moved by another call.
 
         Fails with RESOURCE_NOT_FOUND, and with POLICY_NOT_ACTIVE if the policy is cancelled, failed or
         still being bound. Without a `request_id`, a repeat therefore fails.
 
         An assignment created at the same time reuses the policy before it is cancelled, or not at all.
+        """
+
+    @_abc_1.abstractmethod
+    def ReinstatePolicy(
+        self,
+        request: _policy_service_pb2.ReinstatePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_service_pb2.ReinstatePolicyResponse, _abc.Awaitable[_policy_service_pb2.ReinstatePolicyResponse]]:
+        """Puts a cancelled policy in force again, as if it had not been cancelled, or withdraws a cancellation
+        that is still to come.
+
+        The assignments that the cancellation left uncovered are decided anew: where the policy, or another
+        one, matches, it is reused.
+
+        Fails with RESOURCE_NOT_FOUND, also if the contractor is deleted; with POLICY_NOT_CANCELLED if
+        there is no cancellation; with POLICY_TERM_ENDED from the policy's `expire_time` on; and with
+        MATCHING_POLICY_EXISTS if another policy of the same category, state and types is in force, or being
+        bound, in what is left of the term.
         """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1139,7 +1139,7 @@ class Quote(_message.Message):
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When the work ends, excluded. After `effective_time`, by one calendar year at most, and no later
-        than 5 years from now. Default: 30 days after `effective_time`.
+        than 5 years from now. Default: 30 days after `effective_time`. ExtendAssignment moves it.
         """
 
     @_builtins.property
@@ -1302,7 +1302,9 @@ class Policy(_message.Message):
 
     @_builtins.property
     def cancel_time(self) -> _timestamp_pb2.Timestamp:
-        """When the policy was cancelled. Unset otherwise."""
+        """When the policy's cover ends, or ended, because it was cancelled. It may be still to come: until then
+        the policy is ACTIVE. Unset when it was not cancelled, or was reinstated.
+        """
 
     def __init__(
         self,
@@ -1454,11 +1456,14 @@ class BindingDecision(_message.Message):
     QUOTE_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     BINDING_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """The decision's number among those about its assignment: 1, 2, 3, without gaps."""
     trigger: _builtins.str
-    """What called for it: `assignment.created`; `carrier.answered`, where a remote carrier was asked;
-    `quote.issued`, where a policy was issued from a quote for the job. There may be more.
+    """What called for it: `assignment.created`; `assignment.extended`, beyond its policies' terms;
+    `carrier.answered`, where a remote carrier was asked; `quote.issued`, where a policy was issued from
+    a quote for the job; `policy.cancelled` and `policy.reinstated`, of a policy that it had. There may
+    be more.
     """
     outcome: Global___BindingOutcome.ValueType
     """What came of it: `binding.outcome` again."""
@@ -1477,8 +1482,8 @@ class BindingDecision(_message.Message):
     quote: _builtins.str
     """The quote that was issued, prefix `qt_`. Empty for any other trigger."""
     policy: _builtins.str
-    """The policy that was issued, or that the carrier answered for, prefix `pl_`. Empty for any other
-    trigger.
+    """The policy that was issued, cancelled or reinstated, or that the carrier answered for, prefix `pl_`.
+    Empty for any other trigger.
     """
     @_builtins.property
     def decide_time(self) -> _timestamp_pb2.Timestamp:
@@ -1502,6 +1507,12 @@ class BindingDecision(_message.Message):
     def binding(self) -> Global___Binding:
         """The binding as it was decided."""
 
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on it was decided: for the rest of an assignment, where earlier policies cover its
+        beginning. Unset: all of it was decided.
+        """
+
     def __init__(
         self,
         *,
@@ -1520,10 +1531,11 @@ class BindingDecision(_message.Message):
         quote: _builtins.str = ...,
         policy: _builtins.str = ...,
         binding: Global___Binding | None = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "binding", b"binding", "decide_time", b"decide_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "binding", b"binding", "decide_time", b"decide_time", "effective_time", b"effective_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_session", b"application_session", "approval", b"approval", "binding", b"binding", "decide_time", b"decide_time", "number", b"number", "outcome", b"outcome", "policies", b"policies", "policy", b"policy", "quote", b"quote", "reasons", b"reasons", "residence_state", b"residence_state", "trigger", b"trigger", "withholding", b"withholding", "withholding_source", b"withholding_source", "work_state", b"work_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_session", b"application_session", "approval", b"approval", "binding", b"binding", "decide_time", b"decide_time", "effective_time", b"effective_time", "number", b"number", "outcome", b"outcome", "policies", b"policies", "policy", b"policy", "quote", b"quote", "reasons", b"reasons", "residence_state", b"residence_state", "trigger", b"trigger", "withholding", b"withholding", "withholding_source", b"withholding_source", "work_state", b"work_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

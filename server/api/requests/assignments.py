@@ -8,7 +8,7 @@ from typing import Annotated
 
 from optin.v1.assignment_service_pb2 import CreateAssignmentRequest
 
-from server.api.fields import ChangeRequest, FilterReference, ListRequest, Reference, known
+from server.api.fields import ChangeRequest, FilterReference, IdRequest, ListRequest, Reference, RequiredTime, known
 from server.api.parse import violations_of
 from server.api.plain import to_datetime
 from server.domain.decision import AssignmentRequest
@@ -17,6 +17,10 @@ from server.domain.errors import InvalidFields, Violation
 from server.domain.terms import assignment_period
 
 COVERAGE_TYPES = frozenset(CoverageType)
+
+
+class ExtendAssignment(IdRequest):
+    end_time: RequiredTime
 
 
 class ListAssignments(ListRequest):

@@ -2,8 +2,12 @@
 
 from typing import Annotated
 
-from server.api.fields import FilterReference, ListRequest, known
+from server.api.fields import CancelRequest, FilterReference, ListRequest, Time, known
 from server.domain.enums import PolicyStatus
+
+
+class CancelPolicy(CancelRequest):
+    effective_time: Time = None
 
 
 class ListPolicies(ListRequest):

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 
-from server.api.fields import ChangeRequest, CoverageTypes, Fields, FilterReference, ListRequest, Reference, known
+from server.api.fields import ChangeRequest, CoverageTypes, Fields, FilterReference, ListRequest, Reference, Time, known
 from server.domain.enums import CoverageType, QuoteStatus
 from server.domain.errors import InvalidFields, Violation
 from server.domain.terms import assignment_period
@@ -16,15 +16,6 @@ def _some(types: tuple[CoverageType, ...]) -> tuple[CoverageType, ...]:
     if not types:
         raise ValueError("is required")
     return types
-
-
-def _valid(time: datetime | None) -> datetime:
-    if time is None:  # of a message that is set
-        raise ValueError("must be a valid timestamp")
-    return time
-
-
-Time = Annotated[datetime | None, BeforeValidator(_valid)]
 
 
 class QuoteFields(Fields):

@@ -5,19 +5,22 @@ import asyncio
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from optin.v1 import assignment_service_pb2 as pb
-from optin.v1.resources_pb2 import Event
+from optin.v1.resources_pb2 import BindingOutcome, Event
 
 from server.api import render
 from server.api.call import Call
 from server.api.fields import CancelRequest, IdRequest
 from server.api.parse import parse
-from server.api.requests.assignments import ListAssignments, ListBindingDecisions, creation
+from server.api.requests.assignments import ExtendAssignment, ListAssignments, ListBindingDecisions, creation
 from server.api.wire import embedded
 from server.domain.errors import InvalidFields, Violation
+from server.domain.ports import Unit
 from server.domain.records import Assignment
-from server.service import assignments
+from server.service import assignments, extending
+from server.service.binding import Asked
 from server.service.events import Rendered
-from server.service.once import Reply
+from server.service.issuing import Attempt
+from server.service.once import Awaits, Reply
 
 MOST_IN_A_BATCH = 200
 
@@ -81,6 +84,27 @@ class AssignmentService:
                 assignment=render.assignment(assignments.cancel(unit, call.ctx, wanted.id, wanted.reason))
             ),
         )
+
+    async def ExtendAssignment(self, request: pb.ExtendAssignmentRequest, call: Call) -> Reply:
+        wanted = parse(ExtendAssignment, request)
+
+        def extend(unit: Unit, attempt: Attempt) -> pb.ExtendAssignmentResponse | Awaits | Asked:
+            made = extending.extend(
+                unit,
+                call.ctx,
+                call.binder,
+                attempt,
+                wanted.id,
+                wanted.end_time,
+                past_allowed=call.past_starts_allowed,
+            )
+            if not isinstance(made, Assignment):
+                return made
+            return pb.ExtendAssignmentResponse(
+                assignment=render.assignment(made), outcome=BindingOutcome.ValueType(made.binding.outcome)
+            )
+
+        return await call.change_or_wait(request, extend)
 
     async def ListAssignments(self, request: pb.ListAssignmentsRequest, call: Call) -> pb.ListAssignmentsResponse:
         wanted = parse(ListAssignments, request)

@@ -4,11 +4,13 @@ from optin.v1 import policy_service_pb2 as pb
 
 from server.api import render
 from server.api.call import Call
-from server.api.fields import CancelRequest, IdRequest
+from server.api.fields import IdRequest
 from server.api.parse import parse
-from server.api.requests.policies import ListPolicies
+from server.api.requests.policies import CancelPolicy, ListPolicies
+from server.domain.ports import Unit
 from server.service import policies
-from server.service.once import Reply
+from server.service.issuing import Attempt
+from server.service.once import Awaits, Reply
 
 
 class PolicyService:
@@ -29,10 +31,21 @@ class PolicyService:
         )
 
     async def CancelPolicy(self, request: pb.CancelPolicyRequest, call: Call) -> Reply:
-        wanted = parse(CancelRequest, request)
+        wanted = parse(CancelPolicy, request)
+
+        def cancel(unit: Unit, attempt: Attempt) -> pb.CancelPolicyResponse | Awaits:
+            made = policies.cancel(unit, call.ctx, attempt, wanted.id, wanted.reason, wanted.effective_time)
+            if isinstance(made, Awaits):
+                return made
+            return pb.CancelPolicyResponse(policy=render.policy(made, call.ctx.now))
+
+        return await call.change_or_wait(request, cancel)
+
+    async def ReinstatePolicy(self, request: pb.ReinstatePolicyRequest, call: Call) -> Reply:
+        wanted = parse(IdRequest, request)
         return await call.change(
             request,
-            lambda unit: pb.CancelPolicyResponse(
-                policy=render.policy(policies.cancel(unit, call.ctx, wanted.id, wanted.reason), call.ctx.now)
+            lambda unit: pb.ReinstatePolicyResponse(
+                policy=render.policy(policies.reinstate(unit, call.ctx, wanted.id), call.ctx.now)
             ),
         )

@@ -1,10 +1,10 @@
 """The invariants of an assignment and its decisions."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from server.domain.enums import BindingOutcome, BindingWorkflow, PolicyStatus
-from server.domain.invariants.books import Books, Cause, DecisionRow, Entry, Ids, Terms
+from server.domain.enums import AssignmentStatus, BindingOutcome, BindingWorkflow, PolicyStatus
+from server.domain.invariants.books import Books, Cause, Entry, Ids, Terms
 from server.domain.invariants.cover import covered_types, covers, was_complete
 from server.domain.records import Policy, Quote
 
@@ -49,10 +49,14 @@ def assignment_shows_its_last_decision(_: Books, entry: Entry, __: Terms) -> Ids
 
 
 def policies_are_where_the_outcome_says(_: Books, entry: Entry, __: Terms) -> Ids:
-    """Cover that is reused, bound or pending names its policies; no other outcome names one."""
+    """Cover that is reused, bound or pending names its policies; another outcome names only those that it keeps."""
+    had: frozenset[str] = frozenset()
     for decision in entry.decisions:
-        if (decision.outcome in NAMES_POLICIES) != bool(decision.policies):
+        named = frozenset(decision.policies)
+        if not named if decision.outcome in NAMES_POLICIES else not named <= had:
             yield entry.id, *decision.policies
+        pending = decision.outcome is BindingOutcome.BINDING_PENDING
+        had = frozenset(decision.policies[:-1]) if pending else named
 
 
 def policies_named_are_there(books: Books, entry: Entry, _: Terms) -> Ids:
@@ -64,29 +68,41 @@ def policies_named_are_there(books: Books, entry: Entry, _: Terms) -> Ids:
 
 
 def policies_named_cover_the_assignment(books: Books, entry: Entry, _: Terms) -> Ids:
-    """Together they cover the types that are said to be covered; each fits category, state and period.
+    """Together they cover the types that are said to be covered; each fits category, state and its own part.
 
-    States are as they were when the policy was first named.
+    States and parts are as they were when the policy was first named.
     """
-    if entry.assignment is None:
-        return
-    first = _first_named(entry, NAMES_POLICIES)
-    for decision in entry.decisions:
-        named = [books.policies[policy] for policy in decision.policies if policy in books.policies]
+    causes = entry.causes()
+    first = _first_named(causes, NAMES_POLICIES)
+    for cause in causes:
+        named = [books.policies[policy] for policy in cause.decision.policies if policy in books.policies]
         types = {type_ for policy in named for type_ in policy.coverage_types}
-        fit = all(covers(policy, Cause(entry.assignment, first.get(policy.id, decision))) for policy in named)
-        if named and not (fit and types.issuperset(covered_types(Cause(entry.assignment, decision)))):
-            yield entry.id, *decision.policies
+        fit = all(covers(policy, first.get(policy.id, cause)) for policy in named)
+        if named and not (fit and types.issuperset(covered_types(cause))):
+            yield entry.id, *cause.decision.policies
 
 
 def policies_named_were_issued(books: Books, entry: Entry, terms: Terms) -> Ids:
     """The cover that an assignment shows was issued, and not cancelled before it was decided."""
     if not entry.decisions or entry.decisions[-1].outcome not in COVERED:
         return
-    first = _first_named(entry, COVERED)
+    first = _first_named(entry.causes(), COVERED)
     for id_ in entry.decisions[-1].policies:
         policy = books.policies.get(id_)
-        if policy is not None and not _was_issued(policy, first[id_].decide_time, terms):
+        if policy is not None and id_ in first and not _was_issued(policy, first[id_].decision.decide_time, terms):
+            yield entry.id, id_
+
+
+def cover_that_ended_before_is_decided_anew(books: Books, entry: Entry, _: Terms) -> Ids:
+    """An assignment that stands does not rest on a policy that was cancelled before it covers any of it."""
+    if entry.assignment is None or entry.assignment.status is not AssignmentStatus.ACTIVE or not entry.decisions:
+        return
+    last = entry.decisions[-1]
+    for id_ in last.policies if last.outcome is not BindingOutcome.BINDING_PENDING else ():
+        policy = books.policies.get(id_)
+        if policy is None or policy.cancel_time is None:
+            continue
+        if max(entry.assignment.effective_time, policy.effective_time) >= policy.end:
             yield entry.id, id_
 
 
@@ -94,7 +110,7 @@ def pending_assignment_is_being_bound(books: Books, entry: Entry, _: Terms) -> I
     """An assignment is pending only while its policy is."""
     if not entry.decisions or entry.decisions[-1].outcome is not BindingOutcome.BINDING_PENDING:
         return
-    for id_ in entry.decisions[-1].policies:
+    for id_ in entry.decisions[-1].policies[-1:]:
         if id_ not in books.pending or books.pending[id_].binding.assignment != entry.id:
             yield entry.id, id_
 
@@ -123,13 +139,13 @@ def _is_for(quote: Quote, entry: Entry) -> bool:
     return entry.assignment is None or entry.assignment.job == quote.job
 
 
-def _first_named(entry: Entry, outcomes: Collection[BindingOutcome]) -> dict[str, DecisionRow]:
+def _first_named(causes: Iterable[Cause], outcomes: Collection[BindingOutcome]) -> dict[str, Cause]:
     """The decision of such an outcome that named a policy first, by policy."""
-    found: dict[str, DecisionRow] = {}
-    for decision in entry.decisions:
-        if decision.outcome in outcomes:
-            for policy in decision.policies:
-                found.setdefault(policy, decision)
+    found: dict[str, Cause] = {}
+    for cause in causes:
+        if cause.decision.outcome in outcomes:
+            for policy in cause.decision.policies:
+                found.setdefault(policy, cause)
     return found
 
 
@@ -148,6 +164,7 @@ RULES = (
     policies_named_are_there,
     policies_named_cover_the_assignment,
     policies_named_were_issued,
+    cover_that_ended_before_is_decided_anew,
     pending_assignment_is_being_bound,
     decision_rests_on_a_complete_opt_in,
     decision_by_a_quote_has_its_policy,

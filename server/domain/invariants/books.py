@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from server.domain.carrier import CarrierOrder, PendingBinding
 from server.domain.enums import (
     ApplicationSessionStatus,
+    AssignmentStatus,
     BindingOutcome,
     BindingWorkflow,
     CoverageType,
@@ -99,10 +100,7 @@ class AssignmentRow(NamedTuple):
     category_code: str
     decision: int
     outcome: BindingOutcome
-
-    @property
-    def period(self) -> Period:
-        return Period(self.effective_time, self.end_time)
+    status: AssignmentStatus
 
 
 class DecisionRow(NamedTuple):
@@ -125,6 +123,11 @@ class DecisionRow(NamedTuple):
         if not isinstance(facts, dict):
             raise TypeError("facts are an object")
         return facts
+
+    @property
+    def part(self) -> Mapping[str, str]:
+        """What the evidence says of a part of the period; of most decisions nothing, which is told without reading."""
+        return self.evidence if '"part_start"' in self.facts or '"previous_end"' in self.facts else {}
 
 
 class Pending(NamedTuple):
@@ -157,12 +160,27 @@ class Entry(NamedTuple):
     assignment: AssignmentRow | None  # None: decisions about nothing
     decisions: Sequence[DecisionRow]
 
+    def causes(self) -> "list[Cause]":
+        """Each decision, with the part of the assignment's period that it was about."""
+        if self.assignment is None:
+            return []
+        found, end = [], self.assignment.end_time
+        for decision in reversed(self.decisions):
+            part = decision.part
+            start = part.get("part_start")
+            period = Period(datetime.fromisoformat(start) if start else self.assignment.effective_time, end)
+            found.append(Cause(self.assignment, decision, period))
+            if before := part.get("previous_end"):
+                end = datetime.fromisoformat(before)
+        return found[::-1]
+
 
 class Cause(NamedTuple):
-    """The assignment that an opt-in's policy was bound for, and the decision that did it."""
+    """What a policy was bound or reused for: an assignment, the decision that did it, and what that was about."""
 
     assignment: AssignmentRow
     decision: DecisionRow
+    period: Period
 
 
 @dataclass(slots=True)
@@ -180,17 +198,18 @@ class Books:
     waiting: dict[str, str] = field(default_factory=dict)  # assignments that are BINDING_PENDING, by policy
 
     def note(self, entry: Entry) -> None:
-        if entry.assignment is None:
-            return
-        for decision in entry.decisions:
+        had: tuple[str, ...] = ()
+        for cause in entry.causes():
+            decision = cause.decision
             by_opt_in = decision.workflow is BindingWorkflow.GENERAL_OPT_IN
             if by_opt_in and decision.outcome in (BindingOutcome.COVERAGE_BOUND, BindingOutcome.BINDING_PENDING):
-                self._note_cause(Cause(entry.assignment, decision))
-        if entry.assignment.outcome is BindingOutcome.BINDING_PENDING and entry.decisions:
-            self.waiting.update((policy, entry.id) for policy in entry.decisions[-1].policies)
+                self._note_cause(cause, set(decision.policies).difference(had))
+            had = decision.policies
+        if entry.assignment is not None and entry.assignment.outcome is BindingOutcome.BINDING_PENDING and had:
+            self.waiting[had[-1]] = entry.id
 
-    def _note_cause(self, cause: Cause) -> None:
-        for policy in cause.decision.policies:
+    def _note_cause(self, cause: Cause, policies: Iterable[str]) -> None:
+        for policy in policies:
             known = self.causes[policy]
             if all(other.assignment.id != cause.assignment.id for other in known):
                 known.append(cause)

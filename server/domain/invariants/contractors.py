@@ -6,11 +6,9 @@ from server.domain.application import LIVE, OPEN
 from server.domain.decision import OPT_IN_COVERS
 from server.domain.enums import CarrierOrderKind, PolicyOrigin, PolicyStatus
 from server.domain.invariants.books import Books, Ids, Terms
-from server.domain.invariants.cover import BY_OPT_IN, need, was_complete, was_usable, would_match
+from server.domain.invariants.cover import BY_OPT_IN, need, was_complete, would_have_done
 from server.domain.records import Policy
 from server.domain.terms import policy_term
-
-ENDED_BY = {CarrierOrderKind.VOID: PolicyStatus.FAILED, CarrierOrderKind.CANCEL: PolicyStatus.CANCELLED}
 
 
 def contractor_exists(books: Books, _: Terms) -> Ids:
@@ -47,7 +45,8 @@ def deleted_contractor_has_nothing_live(books: Books, _: Terms) -> Ids:
     if books.contractor is None or books.contractor.delete_time is None:
         return
     for policy in books.policies.values():
-        if policy.status is PolicyStatus.ACTIVE:
+        ended = policy.cancel_time is not None and policy.cancel_time <= books.contractor.delete_time
+        if policy.status is PolicyStatus.ACTIVE and not ended:
             yield books.id, policy.id
     for session in books.sessions.values():
         expired = session.status in OPEN and session.expire_time <= books.contractor.delete_time
@@ -64,11 +63,13 @@ def policy_numbers_have_no_gaps(books: Books, _: Terms) -> Ids:
 
 
 def policy_shows_how_it_ended(books: Books, _: Terms) -> Ids:
-    """A cancelled policy has its time, a failed one its reason, no other has either; EXPIRED is never stored."""
+    """A cancelled policy has its time, as an active one may; a failed one its reason; EXPIRED is never stored."""
     for policy in books.policies.values():
-        cancelled, failed = policy.status is PolicyStatus.CANCELLED, policy.status is PolicyStatus.FAILED
-        agrees = cancelled == (policy.cancel_time is not None) and failed == (policy.fail_reason is not None)
-        if not agrees or policy.status is PolicyStatus.EXPIRED:
+        timed = policy.cancel_time is not None
+        ended = policy.status is PolicyStatus.CANCELLED
+        agrees = timed == ended or (timed and policy.status is PolicyStatus.ACTIVE and policy.revision > 0)
+        failed = policy.status is PolicyStatus.FAILED
+        if not agrees or failed != (policy.fail_reason is not None) or policy.status is PolicyStatus.EXPIRED:
             yield (policy.id,)
 
 
@@ -105,11 +106,12 @@ def pending_policy_is_awaited_by_its_request(books: Books, _: Terms) -> Ids:
             yield id_, pending.binding.request_id
 
 
-def carrier_orders_are_for_ended_policies(books: Books, _: Terms) -> Ids:
-    """A remote carrier is owed a void for a failed policy, a cancellation for a cancelled one, and no more."""
+def carrier_orders_say_what_became_of_policies(books: Books, _: Terms) -> Ids:
+    """A remote carrier is owed what became of a policy last, a void for one that failed, and no more."""
     for order in books.orders:
         policy = books.policies.get(order.policy)
-        if policy is None or not policy.remote or policy.status is not ENDED_BY[order.kind]:
+        owed = policy is not None and policy.remote and policy.revision == order.revision
+        if policy is None or not owed or _ended_by(policy) is not order.kind:
             yield order.policy, order.kind.name
 
 
@@ -133,8 +135,10 @@ def opt_in_policy_is_as_its_cause(books: Books, _: Terms) -> Ids:
     """It has the state, category, rate and term that its assignment asked for, and workers' compensation alone."""
     for policy in _opt_in_policies(books):
         for cause in books.causes.get(policy.id, ())[:1]:
-            assignment, term = cause.assignment, policy_term(cause.assignment.period)
-            wanted = (OPT_IN_COVERS, assignment.work_state, assignment.category_code, cause.decision.net_rate)
+            assignment, term = cause.assignment, policy_term(cause.period)
+            others = (books.policies[id_] for id_ in cause.decision.policies if id_ in books.policies)
+            rate = cause.decision.net_rate - sum(other.net_rate for other in others if other.id != policy.id)
+            wanted = (OPT_IN_COVERS, assignment.work_state, assignment.category_code, rate)
             bound = (policy.coverage_types, policy.work_state, policy.category_code, policy.net_rate)
             if wanted != bound or (term.start, term.end) != (policy.effective_time, policy.expire_time):
                 yield policy.id, assignment.id
@@ -149,9 +153,15 @@ def opt_in_policy_was_needed(books: Books, terms: Terms) -> Ids:
             wanted = need(cause, BY_OPT_IN, policy.residence_state)
             seen = frozenset(cause.decision.evidence.get("policies", ()))
             for other in alike:
-                if would_match(other, wanted) and (other.id in seen or was_usable(other, policy, terms)):
+                if would_have_done(other, policy, wanted, terms, seen):
                     yield policy.id, other.id, cause.assignment.id
         alike.append(policy)
+
+
+def _ended_by(policy: Policy) -> CarrierOrderKind:
+    if policy.status is PolicyStatus.FAILED:
+        return CarrierOrderKind.VOID
+    return CarrierOrderKind.REINSTATE if policy.cancel_time is None else CarrierOrderKind.CANCEL
 
 
 def _opt_in_policies(books: Books) -> list[Policy]:
@@ -169,7 +179,7 @@ RULES = (
     pending_policy_is_in_time,
     pending_policy_has_its_assignment,
     pending_policy_is_awaited_by_its_request,
-    carrier_orders_are_for_ended_policies,
+    carrier_orders_say_what_became_of_policies,
     opt_in_policy_has_a_complete_opt_in,
     opt_in_policy_has_one_cause,
     opt_in_policy_is_as_its_cause,

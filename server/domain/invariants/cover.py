@@ -1,5 +1,6 @@
 """What invariants ask of cover: would a policy match, whatever became of it, and was an opt-in complete."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,14 +22,13 @@ def need(cause: Cause, types: frozenset[CoverageType], residence_state: str) -> 
         work_state=assignment.work_state,
         residence_state=residence_state,
         category_code=assignment.category_code,
-        period=assignment.period,
+        period=cause.period,
     )
 
 
 def would_match(policy: Policy, wanted: Need) -> bool:
-    """Whether it matches as long as it is usable."""
-    usable = policy if policy.status is PolicyStatus.ACTIVE else replace(policy, status=PolicyStatus.ACTIVE)
-    return matches(usable, wanted)
+    """Whether it matches as long as it is usable: as if it had never been cancelled."""
+    return matches(replace(policy, status=PolicyStatus.ACTIVE, cancel_time=None), wanted)
 
 
 def covered_types(cause: Cause) -> frozenset[CoverageType]:
@@ -44,8 +44,17 @@ def covers(policy: Policy, cause: Cause) -> bool:
     return would_match(policy, need(cause, covered_types(cause).intersection(policy.coverage_types), residence))
 
 
-def was_usable(other: Policy, policy: Policy, terms: Terms) -> bool:
-    """Whether an earlier policy was surely issued or being bound when another was bound: what has ended stays so."""
+def would_have_done(other: Policy, policy: Policy, wanted: Need, terms: Terms, seen: Collection[str] = ()) -> bool:
+    """Whether an earlier policy matched what another was bound for, and was surely issued or being bound by then.
+
+    `seen`: those that the decision saw. Of one that was cancelled to end later, or reinstated, it is not known when.
+    """
+    known_to_be_whole = other.revision == (other.status is PolicyStatus.CANCELLED)
+    return known_to_be_whole and would_match(other, wanted) and (other.id in seen or _was_usable(other, policy, terms))
+
+
+def _was_usable(other: Policy, policy: Policy, terms: Terms) -> bool:
+    """What has ended stays so."""
     if other.status in (PolicyStatus.ACTIVE, PolicyStatus.PENDING):
         return True
     return other.cancel_time is not None and other.cancel_time > policy.create_time + terms.span

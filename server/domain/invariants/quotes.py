@@ -3,7 +3,7 @@
 from server.domain import quoting
 from server.domain.enums import ApplicationSessionStatus, PolicyOrigin, PolicyStatus, QuoteStatus
 from server.domain.invariants.books import Books, Ids, Terms
-from server.domain.invariants.cover import was_usable, would_match
+from server.domain.invariants.cover import would_have_done
 from server.domain.records import Policy, Quote
 
 WERE_ISSUED = (PolicyStatus.ACTIVE, PolicyStatus.CANCELLED)  # EXPIRED is never stored
@@ -79,7 +79,7 @@ def quote_policy_was_needed(books: Books, terms: Terms) -> Ids:
             continue
         wanted = quoting.need(quote, policy.create_time)
         for other in books.in_order():
-            if other.number < policy.number and would_match(other, wanted) and was_usable(other, policy, terms):
+            if other.number < policy.number and would_have_done(other, policy, wanted, terms):
                 yield policy.id, other.id, quote.id
 
 

@@ -177,6 +177,7 @@ policies = Table(
     Column("remote", Boolean, nullable=False, server_default=false()),
     Column("fail_reason", Enum(enums.BindingReason)),
     Column("expiry_told", Boolean, nullable=False, server_default=false()),
+    Column("revision", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("contractor", "id"),
     # Two binders that saw the same state cannot both insert (spec 7).
     UniqueConstraint("platform", "contractor", "number"),

@@ -58,6 +58,7 @@ carrier_orders = Table(
     Column("kind", Enum(enums.CarrierOrderKind)),
     Column("due_time", UtcDateTime, nullable=False),
     Column("tries", Integer, nullable=False),
+    Column("revision", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("contractor", "policy", "kind"),
     ForeignKeyConstraint(["contractor", "policy"], ["policies.contractor", "policies.id"]),
     Index(None, "due_time"),

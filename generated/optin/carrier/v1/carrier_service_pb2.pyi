@@ -38,7 +38,7 @@ class _BindingStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BindingS
     BINDING_STATE_VOIDED: _BindingState.ValueType  # 3
     """As if it had never been bound. Final."""
     BINDING_STATE_CANCELLED: _BindingState.ValueType  # 4
-    """Ended at its `cancel_time`. Leaves for VOIDED only."""
+    """Ended, or ending, at its `cancel_time`. Leaves for VOIDED, or for BOUND when it is reinstated."""
 
 class BindingState(_BindingState, metaclass=_BindingStateEnumTypeWrapper):
     """Where a binding stands. BOUND is the only state that gives cover for the whole term."""
@@ -52,7 +52,7 @@ BINDING_STATE_DECLINED: BindingState.ValueType  # 2
 BINDING_STATE_VOIDED: BindingState.ValueType  # 3
 """As if it had never been bound. Final."""
 BINDING_STATE_CANCELLED: BindingState.ValueType  # 4
-"""Ended at its `cancel_time`. Leaves for VOIDED only."""
+"""Ended, or ending, at its `cancel_time`. Leaves for VOIDED, or for BOUND when it is reinstated."""
 Global___BindingState: _TypeAlias = BindingState  # noqa: Y015
 
 @_typing.final
@@ -296,10 +296,15 @@ class CancelBindingRequest(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     CANCEL_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The policy's id at Optin."""
     reason: _builtins.str
     """Why, for the record. At most 500 characters."""
+    revision: _builtins.int
+    """Counts the policy's cancellations and reinstatements: 1, 2, 3. Requests may overtake one another; the
+    highest counts.
+    """
     @_builtins.property
     def cancel_time(self) -> _timestamp_pb2.Timestamp:
         """When the cover ends. It may lie before the policy's start, after its end, and in the past."""
@@ -310,10 +315,11 @@ class CancelBindingRequest(_message.Message):
         policy: _builtins.str = ...,
         cancel_time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "policy", b"policy", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "policy", b"policy", "reason", b"reason", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,6 +348,56 @@ class CancelBindingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelBindingResponse: _TypeAlias = CancelBindingResponse  # noqa: Y015
+
+@_typing.final
+class ReinstateBindingRequest(_message.Message):
+    """Asks to put a cancelled binding in force again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    policy: _builtins.str
+    """The policy's id at Optin."""
+    revision: _builtins.int
+    """As in CancelBindingRequest, with which it shares the count."""
+    def __init__(
+        self,
+        *,
+        policy: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReinstateBindingRequest: _TypeAlias = ReinstateBindingRequest  # noqa: Y015
+
+@_typing.final
+class ReinstateBindingResponse(_message.Message):
+    """The binding in force again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BINDING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def binding(self) -> Global___Binding:
+        """The binding, as a rule BOUND."""
+
+    def __init__(
+        self,
+        *,
+        binding: Global___Binding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReinstateBindingResponse: _TypeAlias = ReinstateBindingResponse  # noqa: Y015
 
 @_typing.final
 class Binding(_message.Message):

@@ -77,6 +77,11 @@ class CarrierServiceStub(object):
                 request_serializer=optin_dot_carrier_dot_v1_dot_carrier__service__pb2.CancelBindingRequest.SerializeToString,
                 response_deserializer=optin_dot_carrier_dot_v1_dot_carrier__service__pb2.CancelBindingResponse.FromString,
                 _registered_method=True)
+        self.ReinstateBinding = channel.unary_unary(
+                '/optin.carrier.v1.CarrierService/ReinstateBinding',
+                request_serializer=optin_dot_carrier_dot_v1_dot_carrier__service__pb2.ReinstateBindingRequest.SerializeToString,
+                response_deserializer=optin_dot_carrier_dot_v1_dot_carrier__service__pb2.ReinstateBindingResponse.FromString,
+                _registered_method=True)
 
 
 class CarrierServiceServicer(object):
@@ -136,10 +141,22 @@ class CarrierServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelBinding(self, request, context):
-        """Ends a binding at a time: the cover that was given until then stands.
+        """Ends a binding at a time, which may be still to come: the cover that was given until then stands.
 
-        A binding that was cancelled already keeps its first `cancel_time` and reason; a policy that was
-        voided or declined stays as it is. Fails with NOT_FOUND if the policy was never seen.
+        Where a cancellation or reinstatement of the same or a higher `revision` has taken effect, nothing
+        changes; nor does it for a policy that was voided or declined. Fails with NOT_FOUND if the policy
+        was never seen.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReinstateBinding(self, request, context):
+        """Puts a cancelled binding in force again, for its whole term, as if it had not been cancelled.
+
+        To reinstate within the term is Optin's right, and is never declined. Where a cancellation or
+        reinstatement of the same or a higher `revision` has taken effect, nothing changes; nor does it for
+        a policy that was voided or declined. Fails with NOT_FOUND if the policy was never seen.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,6 +184,11 @@ def add_CarrierServiceServicer_to_server(servicer, server):
                     servicer.CancelBinding,
                     request_deserializer=optin_dot_carrier_dot_v1_dot_carrier__service__pb2.CancelBindingRequest.FromString,
                     response_serializer=optin_dot_carrier_dot_v1_dot_carrier__service__pb2.CancelBindingResponse.SerializeToString,
+            ),
+            'ReinstateBinding': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReinstateBinding,
+                    request_deserializer=optin_dot_carrier_dot_v1_dot_carrier__service__pb2.ReinstateBindingRequest.FromString,
+                    response_serializer=optin_dot_carrier_dot_v1_dot_carrier__service__pb2.ReinstateBindingResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -300,6 +322,33 @@ class CarrierService(object):
             '/optin.carrier.v1.CarrierService/CancelBinding',
             optin_dot_carrier_dot_v1_dot_carrier__service__pb2.CancelBindingRequest.SerializeToString,
             optin_dot_carrier_dot_v1_dot_carrier__service__pb2.CancelBindingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReinstateBinding(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optin.carrier.v1.CarrierService/ReinstateBinding',
+            optin_dot_carrier_dot_v1_dot_carrier__service__pb2.ReinstateBindingRequest.SerializeToString,
+            optin_dot_carrier_dot_v1_dot_carrier__service__pb2.ReinstateBindingResponse.FromString,
             options,
             channel_credentials,
             insecure,

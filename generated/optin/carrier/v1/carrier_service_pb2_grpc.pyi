@@ -77,10 +77,18 @@ class CarrierServiceStub:
     is never bound again.
     """
     CancelBinding: _grpc.UnaryUnaryMultiCallable[_carrier_service_pb2.CancelBindingRequest, _carrier_service_pb2.CancelBindingResponse]
-    """Ends a binding at a time: the cover that was given until then stands.
+    """Ends a binding at a time, which may be still to come: the cover that was given until then stands.
 
-    A binding that was cancelled already keeps its first `cancel_time` and reason; a policy that was
-    voided or declined stays as it is. Fails with NOT_FOUND if the policy was never seen.
+    Where a cancellation or reinstatement of the same or a higher `revision` has taken effect, nothing
+    changes; nor does it for a policy that was voided or declined. Fails with NOT_FOUND if the policy
+    was never seen.
+    """
+    ReinstateBinding: _grpc.UnaryUnaryMultiCallable[_carrier_service_pb2.ReinstateBindingRequest, _carrier_service_pb2.ReinstateBindingResponse]
+    """Puts a cancelled binding in force again, for its whole term, as if it had not been cancelled.
+
+    To reinstate within the term is Optin's right, and is never declined. Where a cancellation or
+    reinstatement of the same or a higher `revision` has taken effect, nothing changes; nor does it for
+    a policy that was voided or declined. Fails with NOT_FOUND if the policy was never seen.
     """
 
 @_typing.type_check_only
@@ -130,10 +138,18 @@ class CarrierServiceAsyncStub(CarrierServiceStub):
     is never bound again.
     """
     CancelBinding: _aio.UnaryUnaryMultiCallable[_carrier_service_pb2.CancelBindingRequest, _carrier_service_pb2.CancelBindingResponse]  # type: ignore[assignment]
-    """Ends a binding at a time: the cover that was given until then stands.
+    """Ends a binding at a time, which may be still to come: the cover that was given until then stands.
 
-    A binding that was cancelled already keeps its first `cancel_time` and reason; a policy that was
-    voided or declined stays as it is. Fails with NOT_FOUND if the policy was never seen.
+    Where a cancellation or reinstatement of the same or a higher `revision` has taken effect, nothing
+    changes; nor does it for a policy that was voided or declined. Fails with NOT_FOUND if the policy
+    was never seen.
+    """
+    ReinstateBinding: _aio.UnaryUnaryMultiCallable[_carrier_service_pb2.ReinstateBindingRequest, _carrier_service_pb2.ReinstateBindingResponse]  # type: ignore[assignment]
+    """Puts a cancelled binding in force again, for its whole term, as if it had not been cancelled.
+
+    To reinstate within the term is Optin's right, and is never declined. Where a cancellation or
+    reinstatement of the same or a higher `revision` has taken effect, nothing changes; nor does it for
+    a policy that was voided or declined. Fails with NOT_FOUND if the policy was never seen.
     """
 
 class CarrierServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -204,10 +220,24 @@ class CarrierServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _carrier_service_pb2.CancelBindingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_carrier_service_pb2.CancelBindingResponse, _abc.Awaitable[_carrier_service_pb2.CancelBindingResponse]]:
-        """Ends a binding at a time: the cover that was given until then stands.
+        """Ends a binding at a time, which may be still to come: the cover that was given until then stands.
 
-        A binding that was cancelled already keeps its first `cancel_time` and reason; a policy that was
-        voided or declined stays as it is. Fails with NOT_FOUND if the policy was never seen.
+        Where a cancellation or reinstatement of the same or a higher `revision` has taken effect, nothing
+        changes; nor does it for a policy that was voided or declined. Fails with NOT_FOUND if the policy
+        was never seen.
+        """
+
+    @_abc_1.abstractmethod
+    def ReinstateBinding(
+        self,
+        request: _carrier_service_pb2.ReinstateBindingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_carrier_service_pb2.ReinstateBindingResponse, _abc.Awaitable[_carrier_service_pb2.ReinstateBindingResponse]]:
+        """Puts a cancelled binding in force again, for its whole term, as if it had not been cancelled.
+
+        To reinstate within the term is Optin's right, and is never declined. Where a cancellation or
+        reinstatement of the same or a higher `revision` has taken effect, nothing changes; nor does it for
+        a policy that was voided or declined. Fails with NOT_FOUND if the policy was never seen.
         """
 
 def add_CarrierServiceServicer_to_server(servicer: CarrierServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
