@@ -112,7 +112,18 @@ def test_uses_the_dates_of_the_guide(ran: Ran) -> None:
 def test_the_second_story_falls_back_is_quoted_applied_for_covered_and_cancelled(ran: Ran) -> None:
     rows = {row.step.partition(" ")[2]: row for row in ran.quote.rows if row.step}
     assert list(rows) == [
-        *("contractor", "a job", "fall-back", "quote", "application", "covered", "again", "cancelled", "events"),
+        *(
+            "contractor",
+            "a job",
+            "fall-back",
+            "quote",
+            "application",
+            "covered",
+            "again",
+            "extended",
+            "cancelled",
+            "events",
+        ),
     ]
     waiting, covered, again = rows["fall-back"], rows["covered"], rows["again"]
     assert (waiting.outcome, waiting.policy) == ("STANDARD_WORKFLOW", "none")
@@ -122,6 +133,8 @@ def test_the_second_story_falls_back_is_quoted_applied_for_covered_and_cancelled
     ] == "APPLICATION_COMPLETE"
     assert (covered.outcome, covered.came_back) == ("COVERAGE_BOUND", waiting.came_back)
     assert (again.outcome, again.policy) == ("COVERAGE_REUSED", covered.policy)
+    assert (rows["extended"].outcome, rows["extended"].policy) == (covered.outcome, covered.policy)
+    assert rows["extended"].came_back != covered.came_back
     assert rows["cancelled"].came_back.endswith("CANCELLED: no longer needed")
 
 
@@ -137,6 +150,7 @@ def test_the_second_story_ends_with_what_a_watcher_saw(ran: Ran) -> None:
         "assignment.covered",
         "application_session.completed",
         "assignment.created",
+        "assignment.extended",
         "assignment.cancelled",
     ]
     assert told[0] == told[-2] == rows["fall-back"].came_back.split()[0]

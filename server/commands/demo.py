@@ -86,6 +86,7 @@ class Walk:
         await self.complete_application(await self.create_session(joe, quote), "Joe Doe")
         await self.get_assignment("5 covered", waiting)
         await self.create_assignment("6 again", joe, job)
+        await self.extend_assignment(waiting, 14)
         await self.cancel_assignment(waiting)
         await self.watch_events(waiting)
 
@@ -190,15 +191,20 @@ class Walk:
         request = assignments_pb.GetAssignmentRequest(id=assignment.id)
         self._show(step, "GetAssignment", (await self._assignments.GetAssignment(request)).assignment)
 
+    async def extend_assignment(self, assignment: pb.Assignment, more_days: int) -> None:
+        end = Timestamp(seconds=assignment.end_time.seconds + more_days * DAY)
+        request = assignments_pb.ExtendAssignmentRequest(id=assignment.id, end_time=end)
+        self._show("7 extended", "ExtendAssignment", (await self._assignments.ExtendAssignment(request)).assignment)
+
     async def cancel_assignment(self, assignment: pb.Assignment) -> None:
         request = assignments_pb.CancelAssignmentRequest(id=assignment.id, reason="no longer needed")
         cancelled = (await self._assignments.CancelAssignment(request)).assignment
         status = pb.AssignmentStatus.Name(cancelled.status).removeprefix("ASSIGNMENT_STATUS_")
-        row("7 cancelled", "CancelAssignment", f"{short(cancelled.id)}  {status}: {cancelled.cancel_reason}")
+        row("8 cancelled", "CancelAssignment", f"{short(cancelled.id)}  {status}: {cancelled.cancel_reason}")
 
     async def watch_events(self, assignment: pb.Assignment) -> None:
         """What a watcher saw, from the assignment's creation to its end."""
-        began, step = False, "8 events"
+        began, step = False, "9 events"
         async for message in self._events.WatchEvents(events_pb.WatchEventsRequest(), timeout=MOST_SECONDS):
             event = message.event
             began = began or event.resource == assignment.id
