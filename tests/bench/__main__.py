@@ -20,6 +20,7 @@ from tests.bench.bench import Bench, Figure
 from tests.bench.clients import RunFailed, missing
 from tests.bench.figures.at_fifty import grouping, share, tail
 from tests.bench.figures.memory import memory
+from tests.bench.figures.news import news
 from tests.bench.figures.overload import flood, peak
 from tests.bench.figures.postgres import postgres
 from tests.bench.figures.stored import stored
@@ -32,7 +33,7 @@ from tests.support.postgres import PostgresMissing
 RESULTS = ROOT / "results" / "bench"
 CURVES = "curves"
 FIGURES: dict[str, Callable[[Bench], Figure]] = {
-    figure.__name__: figure for figure in (share, grouping, tail, watchers, stored, memory, postgres, peak, flood)
+    figure.__name__: figure for figure in (share, grouping, tail, watchers, news, stored, memory, postgres, peak, flood)
 }
 NAMES = (*FIGURES, CURVES)
 QUIET = 0.1
@@ -108,7 +109,7 @@ def save(file: Path, figures: Sequence[Figure], where: dict[str, object], *, qui
 
 
 def number(value: float, unit: str) -> str:
-    return (f"{value:.0f}" if unit == "MB" else f"{value:.2f}") + (f" {unit}" if unit else "")
+    return (f"{value:.0f}" if unit in ("MB", "ms") else f"{value:.2f}") + (f" {unit}" if unit else "")
 
 
 def told(figure: Figure) -> str:
