@@ -36,8 +36,8 @@ test: $(READY) ## all tests, with coverage
 	@echo 'server/domain/: every line and branch'
 	$(BIN)/python -m coverage report --include='server/domain/*' --fail-under=100
 
-faults: $(READY) ## what chaos does, in short
-	$(BIN)/python -m pytest -q -o addopts='--strict-markers -ra' tests/faults
+faults: $(READY) ## what chaos does, in short; `make test` runs these too
+	$(BIN)/python -m pytest -q tests/faults
 
 chaos: $(READY) ## faults under load, for an hour or so; SEED=text, SCALE=0.1 and ONLY="scenarios" may be set
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE)) $(ONLY)
