@@ -1,6 +1,5 @@
 """One call, as a servicer method sees it."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
@@ -32,15 +31,13 @@ Stream = Callable[[Any, "Call"], AsyncGenerator[bytes, None]]
 
 
 class Call:
-    """`method` is the full name (`optin.v1.JobService/CreateJob`); `seconds_left` None when there is no deadline."""
+    """`method` is the full name (`optin.v1.JobService/CreateJob`)."""
 
-    def __init__(self, calls: Calls, method: str, call_id: str, seconds_left: float | None) -> None:
+    def __init__(self, calls: Calls, method: str, call_id: str) -> None:
         self._calls = calls
         self._method = method
         self._call_id = call_id
-        self._seconds_left = seconds_left
-        deadline = None if seconds_left is None else asyncio.get_running_loop().time() + seconds_left
-        self.ctx = calls.context(deadline)
+        self.ctx = calls.context()
         self.past_starts_allowed = calls.terms.past_starts_allowed
         self.binder: Binder = calls.binder
 
@@ -59,7 +56,7 @@ class Call:
         """What `method` would have answered to a call of its own; errors as their status."""
         name = f"{self._method.partition('/')[0]}/{method.__name__}"
         try:
-            return await Call(self._calls, name, self._call_id, self._seconds_left).answer(method, request)
+            return await Call(self._calls, name, self._call_id).answer(method, request)
         except Exception as error:
             if not isinstance(error, DomainError):
                 log.exception("item", method=name, call_id=self._call_id)

@@ -2,9 +2,15 @@
 
 import asyncio
 import time
+from collections import Counter
+
+import structlog
 
 from server.domain.errors import Overloaded, ServerStopping
 
+log = structlog.get_logger()
+
+TELL_SECONDS = 1.0
 QUIET_SECONDS = 0.05
 QUIET_ROUNDS = 10
 ON_THEIR_WAY_SECONDS = 0.15
@@ -19,6 +25,7 @@ class Gate:
         self._stopping = False
         self._arrived = 0
         self._last_arrival = float("-inf")
+        self._refused: Counter[str] = Counter()  # by the limit that was reached, since the last line in the log
 
     def __enter__(self) -> None:
         """Raises Overloaded, ServerStopping."""
@@ -32,6 +39,17 @@ class Gate:
 
     def __exit__(self, *_: object) -> None:
         self._inside -= 1
+
+    def tell_refused(self, refusal: Overloaded) -> None:
+        """In the log, by one line a second: a line each would cost more than the refusals do."""
+        if not self._refused:
+            asyncio.get_running_loop().call_later(TELL_SECONDS, self._tell)
+        self._refused[refusal.metadata["limit"]] += 1
+
+    def _tell(self) -> None:
+        for limit, calls in self._refused.items():
+            log.warning("calls refused", reason=Overloaded.reason, limit=limit, calls=calls)
+        self._refused.clear()
 
     def require_open(self) -> None:
         """For streams, which have a bound of their own and end otherwise at stop. Raises ServerStopping."""

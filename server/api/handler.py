@@ -14,14 +14,15 @@ from typing import Any, Protocol
 import grpc
 import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from uuid_utils import uuid7
 
 from server.api.call import Call
 from server.api.gate import Gate
-from server.api.statuses import MalformedRequest, code_of, status_of
-from server.domain.errors import DomainError
+from server.api.statuses import MalformedRequest, code_of, told_of
+from server.domain.errors import DomainError, Overloaded
 from server.service.calls import Calls
 from server.service.once import Reply
 
@@ -61,6 +62,7 @@ class _Handler:
         self._call = call
         self._calls = calls
         self._gate = gate
+        self._changes = method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
 
     async def handle(self, raw: bytes, context: Context) -> bytes:
         started = time.perf_counter()
@@ -69,7 +71,9 @@ class _Handler:
         reply = Reply(b"")
         try:
             with self._gate:
-                reply = await self._answer(raw, call_id, context.time_remaining())
+                if self._changes and (seconds_left := context.time_remaining()) is not None:
+                    self._calls.require_time(seconds_left)
+                reply = await self._answer(raw, call_id)
         except asyncio.CancelledError:  # the caller went away, or its deadline has passed
             log.info("call", method=self._name, code="CANCELLED", ms=_ms_since(started), call_id=call_id)
             raise
@@ -89,7 +93,7 @@ class _Handler:
         call_id = _call_id(context)
         try:
             self._gate.require_open()
-            call = Call(self._calls, self._name, call_id, context.time_remaining())
+            call = Call(self._calls, self._name, call_id)
             async with aclosing(self._call(self._parsed(raw), call)) as messages:
                 async for message in messages:
                     await context.write(message)
@@ -108,12 +112,14 @@ class _Handler:
         except DecodeError:
             raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name) from None
 
-    async def _answer(self, raw: bytes, call_id: str, seconds_left: float | None) -> Reply:
-        request = self._parsed(raw)
-        answer = await Call(self._calls, self._name, call_id, seconds_left).answer(self._call, request)
+    async def _answer(self, raw: bytes, call_id: str) -> Reply:
+        answer = await Call(self._calls, self._name, call_id).answer(self._call, self._parsed(raw))
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
     def _log(self, call_id: str, started: float, reply: Reply, error: Exception | None) -> None:
+        if isinstance(error, Overloaded):
+            self._gate.tell_refused(error)
+            return
         entry = {
             "method": self._name,
             "code": "OK" if error is None else code_of(error).name,
@@ -131,9 +137,8 @@ class _Handler:
 
 
 async def _abort(context: Context, error: Exception, call_id: str) -> None:
-    status = status_of(error, call_id)
-    trailing = ((CALL_ID, call_id), (STATUS_DETAILS, status.SerializeToString()))
-    await context.abort(code_of(error), status.message, trailing_metadata=trailing)
+    message, details = told_of(error, call_id)
+    await context.abort(code_of(error), message, trailing_metadata=((CALL_ID, call_id), (STATUS_DETAILS, details)))
 
 
 def _ms_since(started: float) -> float:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
@@ -52,6 +53,20 @@ def status_of(error: Exception, call_id: str) -> Status:
     if isinstance(error, errors.InvalidFields):
         error = errors.InvalidFields(error.violations[:MOST_VIOLATIONS])
     return _status(code_of(error), str(error), [_info(error.reason, error.metadata), *_more(error)])
+
+
+def told_of(error: Exception, call_id: str) -> tuple[str, bytes]:
+    """The status's message, and the status as its details carry it. Of the few refusals for load each is made once."""
+    if isinstance(error, errors.Overloaded):
+        return _told_of_overload(error.metadata["limit"])
+    status = status_of(error, call_id)
+    return status.message, status.SerializeToString()
+
+
+@lru_cache(16)
+def _told_of_overload(limit: str) -> tuple[str, bytes]:
+    status = status_of(errors.Overloaded(limit=limit), "")
+    return status.message, status.SerializeToString()
 
 
 def _more(error: errors.DomainError) -> list[Message]:

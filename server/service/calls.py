@@ -56,9 +56,12 @@ class Calls:
     def binder(self) -> Binder:
         return self._create_assignments.binder
 
-    def context(self, deadline: float | None) -> Context:
+    def require_time(self, seconds: float) -> None:
+        """For a change that has to be answered within so many seconds. Raises Overloaded."""
+        self._writer.require_time(seconds)
+
+    def context(self) -> Context:
         return Context(
-            deadline=deadline,
             platform=DEFAULT_PLATFORM,
             now=self._clock(),
             withholds_premium=self.terms.withholds_premium,
@@ -69,9 +72,7 @@ class Calls:
         return await self._storage.read(work)
 
     async def change(self, ctx: Context, key: RequestKey | None, work: Callable[[Unit], Reply]) -> Reply:
-        result = await self._writer.run(
-            lambda unit: once(unit, key, ctx.now, lambda: work(unit)), deadline=ctx.deadline
-        )
+        result = await self._writer.run(lambda unit: once(unit, key, ctx.now, lambda: work(unit)))
         assert isinstance(result, Reply), "what may await a carrier has another digest"  # noqa: S101
         return result
 
@@ -84,7 +85,6 @@ class Calls:
             return self._writer.run_in_set(
                 each,
                 lambda unit: once(unit, key, ctx.now, lambda: work(unit, attempt), gave_up=attempt.gave_up),
-                deadline=ctx.deadline,
                 when_left=self._when_left,
             )
 
@@ -95,7 +95,6 @@ class Calls:
             return self._writer.run_in_set(
                 self._create_assignments,
                 Creation(ctx=ctx, request=request, key=key, awaited=attempt.awaited, gave_up=attempt.gave_up),
-                deadline=ctx.deadline,
                 when_left=self._when_left,
             )
 

@@ -12,7 +12,6 @@ class Context:
     now: datetime  # when the call arrived
     withholds_premium: bool  # whether the platform does, for all its contractors
     session_ttl: timedelta  # how long an application may take
-    deadline: float | None = None  # the caller's, on the event loop's clock
 
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -46,6 +46,7 @@ class _Call:
     answer: asyncio.Future[Any]
     when_left: Callable[[Any], object] | None = None
     times_locked: int = 0
+    settled: float = 0.0  # when, on the event loop's clock
 
 
 class Writer:
@@ -65,7 +66,9 @@ class Writer:
         self._queue: deque[_Call] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
-        self._batch_seconds = 0.0  # a moving average
+        self._committing = False
+        self._batch_seconds = 0.0  # moving averages: a batch, and a caller's turn once it has its answer
+        self._turn_seconds = 0.0
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -78,9 +81,17 @@ class Writer:
         if self._loop is not None:
             await self._loop
 
-    async def run(self, work: Callable[[Unit], T], *, deadline: float | None = None) -> T:
+    def require_time(self, seconds: float) -> None:
+        """That a call which comes now can be answered within so many seconds, as things went of late.
+
+        Raises Overloaded: refused at once, it costs those that can be answered in time the least.
+        """
+        if self._wait_seconds() > seconds:
+            raise Overloaded(limit="the call would wait past its deadline")
+
+    async def run(self, work: Callable[[Unit], T]) -> T:
         """The work's result once it is on disk. Raises what the work raised, and as `run_in_set`."""
-        return cast("T", await self.run_in_set(each, work, deadline=deadline))
+        return cast("T", await self.run_in_set(each, work))
 
     async def run_ahead(self, work: Callable[[Unit], T]) -> T:
         """As `run`, but ahead of the queue and outside its bound: for what others wait for, such as settling."""
@@ -91,18 +102,14 @@ class Writer:
         work: SetWork[R, T],
         request: R,
         *,
-        deadline: float | None = None,
         when_left: Callable[[T], object] | None = None,
     ) -> T:
         """Raises DomainErrors: the call's own, ConcurrentUpdate, StorageUnavailable, Overloaded.
 
         `when_left` is given the result of a caller that was cancelled too late to take its call away.
-        `deadline`, on the event loop's clock: one that cannot be met is Overloaded too, at once.
         """
         if self._closing or len(self._queue) >= self._queue_max:
             raise Overloaded(limit="calls that wait to be written")
-        if deadline is not None and asyncio.get_running_loop().time() + self._wait_seconds() > deadline:
-            raise Overloaded(limit="the call would wait past its deadline")
         return cast("T", await self._enqueue(self._queue.append, work, request, when_left))
 
     async def _enqueue(
@@ -116,15 +123,27 @@ class Writer:
         put(call)
         self._arrived.set()
         try:
-            return await call.answer
+            answer = await call.answer
         except asyncio.CancelledError:
             if call.answer.done() and not call.answer.cancelled() and not call.answer.exception() and when_left:
                 when_left(call.answer.result())  # it came in the same moment
             raise
+        self._answered(call)
+        return answer
 
     def _wait_seconds(self) -> float:
-        """How long a call that comes now will wait, as batches have taken of late."""
-        return self._batch_seconds * (1 + len(self._queue) // self._batch_max)
+        """How long a call that comes now will wait: for the batches before its own, its own, and its turn after it.
+
+        An idle writer takes it at once: what was slow may not be any more, and nobody would find out.
+        """
+        if not self._queue and not self._committing:
+            return 0.0
+        return self._batch_seconds * (1 + len(self._queue) / self._batch_max) + self._turn_seconds
+
+    def _answered(self, call: _Call) -> None:
+        """A caller goes on when the loop comes round to it: under load, some time after its answer was there."""
+        took = asyncio.get_running_loop().time() - call.settled
+        self._turn_seconds += (took - self._turn_seconds) * SHARE_OF_LAST / self._batch_max
 
     async def _take_batches(self) -> None:
         loop = asyncio.get_running_loop()
@@ -132,10 +151,12 @@ class Writer:
             self._arrived.clear()
             if not self._queue:
                 await self._arrived.wait()
+            started = loop.time()
             await self._gather()
             if batch := self._next_batch():
-                started = loop.time()
+                self._committing = True
                 await self._commit(batch)
+                self._committing = False
                 self._batch_seconds += (loop.time() - started - self._batch_seconds) * SHARE_OF_LAST
 
     def _next_batch(self) -> list[_Call]:
@@ -230,7 +251,9 @@ def _settle(call: _Call, result: object) -> None:
     if call.answer.done():  # the caller went away
         if call.when_left and not isinstance(result, Exception):
             call.when_left(result)
-    elif isinstance(result, Exception):
+        return
+    call.settled = call.answer.get_loop().time()
+    if isinstance(result, Exception):
         call.answer.set_exception(result)
     else:
         call.answer.set_result(result)

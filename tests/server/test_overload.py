@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import grpc
 import pytest
+import structlog
 from google.rpc import error_details_pb2
 from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import resources_pb2 as pb
 from sqlalchemy import make_url
 
+from server.api import gate
 from server.app import EVENT_OF
 from server.domain.carrier import Answer, Bound
 from server.domain.errors import Overloaded
@@ -74,9 +76,10 @@ async def test_a_deadline_that_cannot_be_met_is_refused_early(tmp_path: object) 
     queued = asyncio.ensure_future(writer.run(slow))
     await asyncio.sleep(0.05)
     with pytest.raises(Overloaded, match="deadline"):
-        await writer.run(slow, deadline=loop.time() + 0.001)
-    await writer.run(lambda _: None, deadline=loop.time() + 60)
+        writer.require_time(0.001)
+    writer.require_time(60)
     await queued
+    writer.require_time(0.001)  # nothing waits: that it was slow may be over
     await writer.close()
     await storage.close()
 
@@ -112,3 +115,22 @@ def request(request_id: str, age: timedelta) -> StoredRequest:
     return StoredRequest(
         platform="pf_default", request_id=request_id, digest=b"-" * 32, response=b"-", create_time=NOW - age
     )
+
+
+async def test_refusals_are_told_by_one_line_for_all_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "TELL_SECONDS", 0.01)
+    guard = gate.Gate(1)
+    with structlog.testing.capture_logs() as lines:
+        for limit in ("calls in flight", "the call would wait past its deadline", "calls in flight"):
+            guard.tell_refused(Overloaded(limit=limit))
+        assert lines == []
+        while not lines:
+            await asyncio.sleep(0.01)
+        guard.tell_refused(Overloaded(limit="calls in flight"))
+        while len(lines) < 3:
+            await asyncio.sleep(0.01)
+    assert [(line["event"], line["limit"], line["calls"]) for line in lines] == [
+        ("calls refused", "calls in flight", 2),
+        ("calls refused", "the call would wait past its deadline", 1),
+        ("calls refused", "calls in flight", 1),
+    ]
