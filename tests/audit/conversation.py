@@ -99,7 +99,8 @@ async def with_the_carrier_in_house(client: Client, names: Names) -> None:
     uncovered = await client.assign(jane.id, elsewhere.id)
     await client.assign(jane.id, job.id, GENERAL)
     another = await client.assign(jane.id, job.id, start=None, end=None)
-    await client.cancel_assignment(another.assignment.id)
+    dropped = await client.assign(jane.id, job.id, start=None, end=None)
+    await client.cancel_assignment(dropped.assignment.id)
     session = bound.assignment.binding.application_session
     await client.cancel_session(session)
     withdrawn = await client.assign(jane.id, job.id)
@@ -112,6 +113,7 @@ async def with_the_carrier_in_house(client: Client, names: Names) -> None:
         "reused": reused.assignment.id,
         "uncovered": uncovered.assignment.id,
         "another": another.assignment.id,
+        "dropped": dropped.assignment.id,
         "second": another.assignment.policy,
         "withdrawn": withdrawn.assignment.id,
     }

@@ -23,7 +23,7 @@ from tests.audit.conftest import SOON, Kept
 from tests.support.client import Client
 from tests.support.postgres import PostgresCluster
 
-ROWS = {"contractors": 9, "policies": 16, "assignments": 18, "requests": 5}
+ROWS = {"contractors": 9, "policies": 16, "assignments": 19, "requests": 5}
 
 
 def but_events(rows: Counter[str]) -> Counter[str]:

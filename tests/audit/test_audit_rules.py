@@ -539,12 +539,12 @@ CASES = [
         "reused",
         "UPDATE events SET type = 'assignment.extended' " + event_of("reused", "assignment.created"),
     ),
-    case("assignment-is-told-as-cancelled-once", "another", event_again("another", "assignment.cancelled")),
+    case("assignment-is-told-as-cancelled-once", "dropped", event_again("dropped", "assignment.cancelled")),
     case("assignment-is-told-as-cancelled-once", "reused", event_again("reused", "assignment.cancelled")),
     case(
         "assignment-is-told-as-cancelled-once",
-        "another",
-        "UPDATE events SET type = 'assignment.extended' " + event_of("another", "assignment.cancelled"),
+        "dropped",
+        "UPDATE events SET type = 'assignment.extended' " + event_of("dropped", "assignment.cancelled"),
     ),
     # What cannot be read.
     case("rows-can-be-read", "jane", policy("policy", "status = 9")),

@@ -101,7 +101,8 @@ class Applications(Rules):
         policy = await self.client.policy(quote.policy)
         assert (attached.id if attached else policy.quote) == (policy.id if attached else quote.id)
         gains = self.model.gains(quote, policy)
-        await self.world.check(session.contractor, list(gains), bound=0 if attached else 1)
+        unclear = [made.id for made in self.model.of(session.contractor) if self.model.is_partly_covered(made)]
+        await self.world.check(session.contractor, [*gains, *unclear], bound=0 if attached else 1)
         for id_, gained in gains.items():
             made = self.model.assignments[id_]
             assert policy.id in made.binding.policies

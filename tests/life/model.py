@@ -28,7 +28,6 @@ SESSION_TOLD = {
     pb.APPLICATION_SESSION_STATUS_INELIGIBLE: "application_session.ineligible",
     pb.APPLICATION_SESSION_STATUS_CANCELLED: "application_session.cancelled",
 }
-MATCHES = (pb.POLICY_STATUS_ACTIVE, pb.POLICY_STATUS_EXPIRED)  # the clock plays no part
 
 REUSED, BOUND = pb.BINDING_OUTCOME_COVERAGE_REUSED, pb.BINDING_OUTCOME_COVERAGE_BOUND
 FALLS_BACK = pb.BINDING_OUTCOME_STANDARD_WORKFLOW
@@ -68,6 +67,7 @@ class Model:
     policies: dict[str, pb.Policy] = field(default_factory=dict)
     assignments: dict[str, pb.Assignment] = field(default_factory=dict)
     requests: dict[str, Sent] = field(default_factory=dict)  # by the assignment that they made
+    ended: set[str] = field(default_factory=set)  # policies that were cancelled at once
     told: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # by resource, but expiries
 
     def is_approved(self, category: str, type_: Type, state: str) -> bool:
@@ -95,14 +95,14 @@ class Model:
         wished = frozenset(wished) or wanted.types
         return max(
             fitting,
-            key=lambda p: (len(wished.intersection(p.coverage_types)), p.expire_time.seconds, p.number),
+            key=lambda p: (len(wished.intersection(p.coverage_types)), end_of(p), p.number),
             default=None,
         )
 
     def matches(self, policy: pb.Policy, wanted: Wanted) -> bool:
         types = policy.coverage_types
         return (
-            policy.status in MATCHES
+            policy.id not in self.ended  # besides that, the clock plays no part
             and policy.contractor == wanted.contractor
             and policy.category_code == wanted.category
             and bool(wanted.types)
@@ -110,7 +110,7 @@ class Model:
             and (WORKERS_COMP not in types or policy.work_state == wanted.state)
             and (GENERAL not in types or policy.residence_state == self.residences[wanted.contractor])
             and policy.effective_time.seconds <= wanted.start
-            and wanted.end <= policy.expire_time.seconds
+            and wanted.end <= end_of(policy)
         )
 
     def is_eligible(self, wanted: Wanted) -> bool:
@@ -140,7 +140,10 @@ class Model:
         return "MATCHING_POLICY_EXISTS" if self.best(wanted) else ""
 
     def gains(self, quote: pb.Quote, policy: pb.Policy) -> Mapping[str, set[Type]]:
-        """The assignments that waited for the policy of an issued quote, and what it covers of each."""
+        """The assignments that waited for the policy of an issued quote, and what it covers of each.
+
+        But for those of which an earlier policy covers a part.
+        """
         found = {}
         for made in self.assignments.values():
             if (made.contractor, made.job, made.status) != (quote.contractor, quote.job, pb.ASSIGNMENT_STATUS_ACTIVE):
@@ -148,9 +151,40 @@ class Model:
             types = set(made.binding.standard_workflow_coverage_types).intersection(policy.coverage_types)
             start, end = made.effective_time.seconds, made.end_time.seconds
             needs = Wanted(made.contractor, frozenset(types), made.work_state, made.category_code, start, end)
-            if self.matches(policy, needs):
+            if self.matches(policy, needs) and not self.is_partly_covered(made):
                 found[made.id] = types
         return found
+
+    def is_partly_covered(self, made: pb.Assignment) -> bool:
+        """Whether a type is left over that a policy covers for some of the time."""
+        left = set(made.binding.standard_workflow_coverage_types)
+        return any(left.intersection(self.policies[policy].coverage_types) for policy in made.binding.policies)
+
+    def of(self, contractor: str) -> list[pb.Assignment]:
+        """The contractor's assignments that stand."""
+        standing = pb.ASSIGNMENT_STATUS_ACTIVE
+        return [a for a in self.assignments.values() if a.contractor == contractor and a.status == standing]
+
+    def losers(self, policy: pb.Policy, end: int) -> list[str]:
+        """The assignments that lose the policy when it ends then: those that start later."""
+        end = min(end, policy.expire_time.seconds)
+        start = policy.effective_time.seconds
+        named = [made for made in self.of(policy.contractor) if policy.id in made.binding.policies]
+        return [made.id for made in named if max(made.effective_time.seconds, start) >= end]
+
+    def in_place_of(self, policy: pb.Policy, now: int) -> bool:
+        """Whether another policy would do for a part of what is left of the policy's term."""
+        types = set(policy.coverage_types)
+        return any(
+            other.id not in self.ended | {policy.id}
+            and (other.contractor, other.category_code) == (policy.contractor, policy.category_code)
+            and types.issubset(other.coverage_types)
+            and (WORKERS_COMP not in other.coverage_types or other.work_state == policy.work_state)
+            and (GENERAL not in other.coverage_types or other.residence_state == policy.residence_state)
+            and other.effective_time.seconds < policy.expire_time.seconds
+            and max(policy.effective_time.seconds, now) < end_of(other)
+            for other in self.policies.values()
+        )
 
     def see_session(self, session: pb.ApplicationSession) -> None:
         before = self.sessions.get(session.id)
@@ -171,8 +205,9 @@ class Model:
         before = self.policies.get(policy.id)
         if before is None:
             self.told[policy.id].append("policy.active")
-        elif policy.status == pb.POLICY_STATUS_CANCELLED != before.status:
-            self.told[policy.id].append("policy.cancelled")
+        elif policy.cancel_time != before.cancel_time:
+            ended = policy.HasField("cancel_time")
+            self.told[policy.id].append("policy.cancelled" if ended else "policy.reinstated")
         self.policies[policy.id] = policy
 
     def see_assignment(self, assignment: pb.Assignment) -> None:
@@ -181,6 +216,18 @@ class Model:
             self.told[assignment.id].append("assignment.created")
         elif assignment.status == pb.ASSIGNMENT_STATUS_CANCELLED != before.status:
             self.told[assignment.id].append("assignment.cancelled")
-        elif assignment.binding != before.binding:
-            self.told[assignment.id].append("assignment.covered")
+        elif assignment != before:
+            left = set(assignment.binding.standard_workflow_coverage_types)
+            lost = not left.issubset(before.binding.standard_workflow_coverage_types)
+            extended = assignment.end_time != before.end_time
+            if extended:
+                self.told[assignment.id].append("assignment.extended")
+            if lost or not extended:
+                self.told[assignment.id].append("assignment.uncovered" if lost else "assignment.covered")
         self.assignments[assignment.id] = assignment
+
+
+def end_of(policy: pb.Policy) -> int:
+    """When its cover ends."""
+    term_ends = policy.expire_time.seconds
+    return min(policy.cancel_time.seconds, term_ends) if policy.HasField("cancel_time") else term_ends

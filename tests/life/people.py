@@ -7,7 +7,7 @@ from optin.v1 import contractor_service_pb2 as contractors_pb
 from optin.v1 import job_service_pb2 as jobs_pb
 from optin.v1 import resources_pb2 as pb
 
-from tests.life.model import EVERY_STATE, GENERAL, IN_REVIEW, MATCHES, SESSION_OPEN, Type
+from tests.life.model import EVERY_STATE, GENERAL, IN_REVIEW, SESSION_OPEN, Type
 from tests.life.rules import Rules, awaited, categories, contractors, jobs, states
 from tests.support.client import WORKERS_COMP
 
@@ -58,11 +58,15 @@ class People(Rules):
     @awaited
     async def delete_contractor(self, person: str) -> None:
         if await self.world.answer(self.client.delete(person), self.unless_deleted(person)):
-            ended = [p for p in self.model.policies.values() if p.contractor == person and p.status in MATCHES]
+            mine = [policy for policy in self.model.policies.values() if policy.contractor == person]
+            mine = [policy for policy in mine if policy.status != pb.POLICY_STATUS_CANCELLED]
+            ended = {policy.id for policy in mine}
+            lost = [id_ for policy in mine for id_ in self.model.losers(policy, int(self.world.clock.now.timestamp()))]
             self.model.deleted.add(person)
+            self.model.ended |= ended
             await self.world.refresh(person)
-            await self.world.check(person, [policy.id for policy in ended])
+            await self.world.check(person, [*ended, *lost])
             self.model.told[person].append("contractor.deleted")
-            assert not any(p.contractor == person and p.status in MATCHES for p in self.model.policies.values())
+            assert all(self.model.policies[id_].status == pb.POLICY_STATUS_CANCELLED for id_ in ended)
             live = (*SESSION_OPEN, IN_REVIEW)
             assert not any(s.contractor == person and s.status in live for s in self.model.sessions.values())

@@ -90,7 +90,7 @@ class World:
         for assignment in made:
             _require_same(model.assignments[assignment.id], assignment, changed)
             model.see_assignment(assignment)
-            assert (assignment.binding.outcome in (REUSED, BOUND)) == bool(assignment.binding.policies)
+            assert assignment.binding.policies or assignment.binding.outcome not in (REUSED, BOUND)
             assert {policy.id for policy in policies}.issuperset(assignment.binding.policies)
 
     async def refresh(self, contractor: str) -> None:
@@ -158,10 +158,10 @@ def _is_expiry(type_: str) -> bool:
 
 
 def _require_same(before: Resource | None, after: Resource, changed: Collection[str]) -> None:
-    """Unless it is new or was changed; a policy may have passed its term."""
+    """Unless it is new or was changed; a policy may have come to its end."""
     if before is None or after.id in changed:
         return
-    if isinstance(after, pb.Policy) and after.status == pb.POLICY_STATUS_EXPIRED:
+    if isinstance(after, pb.Policy) and after.status != pb.POLICY_STATUS_ACTIVE:
         before = pb.Policy.FromString(before.SerializeToString())
         before.status = after.status
     assert after == before
