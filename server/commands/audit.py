@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import typer
@@ -9,6 +10,7 @@ from sqlalchemy import URL, make_url
 
 from server.domain import invariants
 from server.domain.invariants.books import Books, Report, Terms
+from server.domain.invariants.events import told_since
 from server.storage.audit import Database, look_through
 from server.storage.books import Part
 
@@ -54,11 +56,20 @@ def _report(database: Database, terms: Terms) -> Report:
         whole.add(invariants.of_request(request))
     for email in database.emails():
         whole.add(invariants.of_email(email))
+    for event in database.events():
+        whole.rows["events"] += 1
+        whole.add(invariants.of_event(event, terms))
+    newest = database.newest_event()
+    if newest is not None:
+        whole.add(invariants.of_newest(newest))
     return whole
 
 
 def _of_part(part: Part, terms: Terms) -> Report:
     report = Report()
+    oldest = part.oldest_event()
+    if oldest is not None:
+        terms = replace(terms, told_since=told_since(oldest, terms))
     books = part.books()
     seen = 0
     for entry in part.entries():

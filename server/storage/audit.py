@@ -15,15 +15,15 @@ from sqlalchemy import URL, Connection, exc, select, text
 from sqlalchemy.util import greenlet_spawn
 
 from server.domain.errors import StorageUnavailable
-from server.domain.invariants.books import EmailRow, Finding, Report, RequestRow
+from server.domain.invariants.books import EmailRow, EventRow, Finding, NewestRow, Report, RequestRow
 from server.storage import schema
-from server.storage.books import ROWS, Key, Part, Range, email_page, request_page
+from server.storage.books import ROWS, Key, Part, Range, email_page, event_page, newest_event, request_page
 from server.storage.failures import translated
 from server.storage.sqlite import reader_engine
 from server.storage.tables import contractors
 
 T = TypeVar("T")
-Row = TypeVar("Row", RequestRow, EmailRow)
+Row = TypeVar("Row", RequestRow, EmailRow, EventRow)
 
 CONTRACTORS = 200  # in one transaction
 MOST_DAMAGES = 100
@@ -97,6 +97,13 @@ class Database:
 
     def emails(self) -> Iterator[EmailRow]:
         return self._paged(email_page, lambda row: (row.platform, row.email_folded))
+
+    def events(self) -> Iterator[EventRow]:
+        return self._paged(event_page, lambda row: (row.id,))
+
+    def newest_event(self) -> NewestRow | None:
+        with self._transaction() as connection:
+            return newest_event(connection)
 
     def _paged(
         self, page_of: Callable[[Connection, Key | None], list[Row]], key: Callable[[Row], Key]

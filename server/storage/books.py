@@ -12,7 +12,10 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    case,
     cast,
+    exists,
+    false,
     func,
     select,
     tuple_,
@@ -20,6 +23,7 @@ from sqlalchemy import (
 
 from server.domain.carrier import CarrierOrder, PendingBinding
 from server.domain.enums import PolicyStatus
+from server.domain.events import EventType
 from server.domain.invariants.books import (
     AssignmentRow,
     Books,
@@ -27,6 +31,8 @@ from server.domain.invariants.books import (
     DecisionRow,
     EmailRow,
     Entry,
+    EventRow,
+    NewestRow,
     Pending,
     RequestRow,
     SessionRow,
@@ -40,13 +46,17 @@ from server.storage.tables import (
     contractors,
     decisions,
     emails,
+    event_sequence,
+    events,
+    job_categories,
     pending_bindings,
     policies,
     quotes,
     requests,
 )
 
-Key = tuple[str, str]
+Key = tuple[str, ...]
+AssignmentKey = tuple[str, str]
 
 ROWS = 2_000  # at a time
 
@@ -75,7 +85,20 @@ PENDING_FIELDS = _names(PendingBinding)
 PENDING = select(*(pending_bindings.c[name] for name in PENDING_FIELDS), requests.c.awaits).join_from(
     pending_bindings, requests, ITS_REQUEST, isouter=True
 )
-ASSIGNMENT = _columns(assignments, AssignmentRow._fields)
+
+
+def _told(type_: EventType) -> ColumnElement[int]:
+    """How many events of the type an assignment has."""
+    its = and_(events.c.platform == assignments.c.platform, events.c.resource == assignments.c.id)
+    return select(func.count()).select_from(events).where(its, events.c.type == type_.value).scalar_subquery()
+
+
+ASSIGNMENT = _columns(
+    assignments,
+    AssignmentRow._fields,
+    _told(EventType.ASSIGNMENT_CREATED),
+    _told(EventType.ASSIGNMENT_CANCELLED),
+)
 DECISION = _columns(decisions, DecisionRow._fields, cast(decisions.c.facts, String))
 
 AWAITED = and_(
@@ -97,10 +120,37 @@ EMAIL = _columns(emails, EmailRow._fields, contractors.c.id.is_not(None)).join_f
     emails, contractors, HOLDER, isouter=True
 )
 
+RESOURCES = {  # by the first word of an event's type
+    "application_session": application_sessions.c.id,
+    "quote": quotes.c.id,
+    "policy": policies.c.id,
+    "assignment": assignments.c.id,
+    "job_category": job_categories.c.code,
+    "contractor": contractors.c.id,
+}
+HAS_RESOURCE = case(
+    *(
+        (
+            events.c.type.startswith(f"{kind}."),
+            exists().where(id_ == events.c.resource, id_.table.c.platform == events.c.platform),
+        )
+        for kind, id_ in RESOURCES.items()
+    ),
+    else_=false(),
+)
+EARLIER = events.alias()
+BEFORE = select(func.max(EARLIER.c.position)).where(EARLIER.c.position < events.c.position).scalar_subquery()
+EVENT = _columns(events, EventRow._fields, BEFORE, HAS_RESOURCE)
+LAST = select(event_sequence.c.last).scalar_subquery()
+POSITIONED = events.c.position.is_not(None)
+OLDEST = EVENT.where(POSITIONED).order_by(events.c.position).limit(1)
+NEWEST = select(events.c.id, events.c.position, LAST).where(POSITIONED).order_by(events.c.position.desc()).limit(1)
+
 ASSIGNMENT_KEY = (assignments.c.contractor, assignments.c.id)
 DECISION_KEY = (decisions.c.contractor, decisions.c.assignment)
 REQUEST_KEY = (requests.c.platform, requests.c.request_id)
 EMAIL_KEY = (emails.c.platform, emails.c.email_folded)
+EVENT_KEY = (events.c.id,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +197,14 @@ class Part:
             of(order.contractor).orders.append(order)
         return found
 
+    def oldest_event(self) -> EventRow | None:
+        """Of those that are kept and have their position."""
+        found = self._connection.execute(OLDEST).one_or_none()
+        return EventRow(*found) if found else None
+
     def entries(self) -> Iterator[Entry]:
         """Each assignment with its decisions, and decisions without an assignment."""
-        after: Key | None = None
+        after: AssignmentKey | None = None
         while True:
             within = ASSIGNMENT.where(self._ids.holds(assignments.c.contractor))
             made = [AssignmentRow(*row) for row in _page(self._connection, within, ASSIGNMENT_KEY, after)]
@@ -164,9 +219,11 @@ class Part:
                 return
             after = last
 
-    def _decisions(self, after: Key | None, last: Key | None) -> dict[Key, list[DecisionRow]]:
+    def _decisions(
+        self, after: AssignmentKey | None, last: AssignmentKey | None
+    ) -> dict[AssignmentKey, list[DecisionRow]]:
         """Those after one assignment, up to another."""
-        found: dict[Key, list[DecisionRow]] = {}
+        found: dict[AssignmentKey, list[DecisionRow]] = {}
         statement = DECISION.where(self._ids.holds(decisions.c.contractor))
         statement = statement.order_by(*DECISION_KEY, decisions.c.number)
         if after is not None:
@@ -190,8 +247,17 @@ def email_page(connection: Connection, after: Key | None) -> list[EmailRow]:
     return [EmailRow(*row) for row in _page(connection, EMAIL, EMAIL_KEY, after)]
 
 
+def event_page(connection: Connection, after: Key | None) -> list[EventRow]:
+    return [EventRow(*row) for row in _page(connection, EVENT, EVENT_KEY, after)]
+
+
+def newest_event(connection: Connection) -> NewestRow | None:
+    found = connection.execute(NEWEST).one_or_none()
+    return NewestRow(*found) if found else None
+
+
 def _page(
-    connection: Connection, statement: Select[Any], key: tuple[Column[Any], Column[Any]], after: Key | None
+    connection: Connection, statement: Select[Any], key: tuple[Column[Any], ...], after: Key | None
 ) -> Sequence[Any]:
     if after is not None:
         statement = statement.where(tuple_(*key) > tuple_(*after))

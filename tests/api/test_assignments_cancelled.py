@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 from grpc import StatusCode
-from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import event_service_pb2 as events_pb
 from optin.v1 import resources_pb2 as pb
 
@@ -16,18 +15,13 @@ START = int(NOW.timestamp()) + 86_400
 END = START + 86_400
 
 
-async def cancel(client: Client, assignment: str, reason: str = "", request_id: str = "") -> pb.Assignment:
-    request = assignments_pb.CancelAssignmentRequest(id=assignment, reason=reason, request_id=request_id)
-    return (await client.assignments.CancelAssignment(request)).assignment
-
-
 async def test_before_it_starts_and_all_else_stays_as_it_was(any_client: Client, clock: Clock) -> None:
     client = any_client
     jane, job = await client.opted_in(), await client.job()
     made = (await client.assign(jane.id, job.id, start=START, end=END)).assignment
     policy = await client.policy(made.policy)
     clock.now += timedelta(hours=1)
-    cancelled = await cancel(client, made.id, "the job fell through")
+    cancelled = await client.cancel_assignment(made.id, "the job fell through")
     assert (cancelled.status, cancelled.cancel_reason) == (CANCELLED, "the job fell through")
     assert cancelled.cancel_time.ToDatetime() == clock.now.replace(tzinfo=None)
     assert await client.get_assignment(made.id) == cancelled
@@ -51,31 +45,35 @@ async def test_from_its_start_on_it_is_refused(any_client: Client, clock: Clock)
     made = (await client.assign(jane.id, job.id, start=START, end=END)).assignment
     start = NOW.fromtimestamp(START, NOW.tzinfo)
     clock.now = start
-    refusal = await refused(cancel(client, made.id))
+    refusal = await refused(client.cancel_assignment(made.id))
     assert (refusal.code, refusal.reason) == (StatusCode.FAILED_PRECONDITION, "ASSIGNMENT_STARTED")
     assert refusal.told == {"assignment": made.id, "effective_time": start.isoformat()}
     assert await client.get_assignment(made.id) == made
     clock.now = start - timedelta(microseconds=1)
-    assert (await cancel(client, made.id)).status == CANCELLED
+    assert (await client.cancel_assignment(made.id)).status == CANCELLED
 
 
 async def test_a_second_time_is_refused_and_changes_nothing(any_client: Client, clock: Clock) -> None:
     client = any_client
     made = (await client.assign((await client.opted_in()).id, (await client.job()).id, start=START, end=END)).assignment
-    first = await cancel(client, made.id, "first", request_id="cancel-1")
-    refusal = await refused(cancel(client, made.id, "second"))
+    first = await client.cancel_assignment(made.id, "first", request_id="cancel-1")
+    refusal = await refused(client.cancel_assignment(made.id, "second"))
     assert (refusal.code, refusal.reason) == (StatusCode.FAILED_PRECONDITION, "ASSIGNMENT_CANCELLED")
     assert refusal.told == {"assignment": made.id}
     clock.now += timedelta(days=30)
-    assert await cancel(client, made.id, "first", request_id="cancel-1") == first, "a repeat gets the first answer"
-    assert (await refused(cancel(client, made.id))).reason == "ASSIGNMENT_CANCELLED", "though it would have started"
+    assert await client.cancel_assignment(made.id, "first", request_id="cancel-1") == first, (
+        "a repeat gets the first answer"
+    )
+    assert (await refused(client.cancel_assignment(made.id))).reason == "ASSIGNMENT_CANCELLED", (
+        "though it would have started"
+    )
     assert await client.get_assignment(made.id) == first
 
 
 async def test_of_many_at_once_one_succeeds_and_its_event_is_told_once(any_client: Client) -> None:
     client = any_client
     made = (await client.assign((await client.opted_in()).id, (await client.job()).id, start=START, end=END)).assignment
-    calls = [cancel(client, made.id, f"caller {number}") for number in range(6)]
+    calls = [client.cancel_assignment(made.id, f"caller {number}") for number in range(6)]
     ended = await asyncio.gather(*calls, return_exceptions=True)
     [cancelled] = [end for end in ended if isinstance(end, pb.Assignment)]
     watched = client.events.WatchEvents(
@@ -96,7 +94,7 @@ async def test_a_quote_does_not_cover_what_was_cancelled(any_client: Client) -> 
     client = any_client
     jane, job = await client.contractor(), await client.job()
     kept, dropped = [(await client.assign(jane.id, job.id, start=START, end=END)).assignment for _ in range(2)]
-    dropped = await cancel(client, dropped.id)
+    dropped = await client.cancel_assignment(dropped.id)
     quote = await client.quote(jane.id, job.id)
     await client.issue(quote.id)
     assert (await client.get_assignment(kept.id)).binding.outcome == pb.BINDING_OUTCOME_COVERAGE_BOUND
@@ -104,6 +102,6 @@ async def test_a_quote_does_not_cover_what_was_cancelled(any_client: Client) -> 
 
 
 async def test_bad_fields(client: Client) -> None:
-    assert (await refused(cancel(client, "", "x" * 501, "é"))).fields == {"id", "reason", "request_id"}
-    missing = await refused(cancel(client, "an_none"))
+    assert (await refused(client.cancel_assignment("", "x" * 501, "é"))).fields == {"id", "reason", "request_id"}
+    missing = await refused(client.cancel_assignment("an_none"))
     assert (missing.code, missing.told["resource_type"]) == (StatusCode.NOT_FOUND, "assignment")

@@ -30,6 +30,8 @@ LEASE = timedelta(seconds=30)
 WORKERS_COMP, GENERAL = pb.COVERAGE_TYPE_WORKERS_COMP, pb.COVERAGE_TYPE_GENERAL
 LOSSES = {"losses_last_3_years": True}
 
+MOST_EVENTS = 500
+
 Names = dict[str, str]  # ids, by what tests call them
 
 
@@ -97,6 +99,8 @@ async def with_the_carrier_in_house(client: Client, names: Names) -> None:
     uncovered = await client.assign(jane.id, elsewhere.id)
     await client.assign(jane.id, job.id, GENERAL)
     another = await client.assign(jane.id, job.id, start=None, end=None)
+    dropped = await client.assign(jane.id, job.id, start=None, end=None)
+    await client.cancel_assignment(dropped.assignment.id)
     session = bound.assignment.binding.application_session
     await client.cancel_session(session)
     withdrawn = await client.assign(jane.id, job.id)
@@ -109,6 +113,7 @@ async def with_the_carrier_in_house(client: Client, names: Names) -> None:
         "reused": reused.assignment.id,
         "uncovered": uncovered.assignment.id,
         "another": another.assignment.id,
+        "dropped": dropped.assignment.id,
         "second": another.assignment.policy,
         "withdrawn": withdrawn.assignment.id,
     }
@@ -201,8 +206,11 @@ async def leave_one_pending(url: str, names: Names, now: datetime) -> None:
     create = CreateAssignments(binder=binder, render=lambda _: Rendered(b"a response", b""))
     async with opened(url) as storage:
         (asked,) = await storage.write(lambda unit: create(unit, [Creation(ctx=ctx, request=request, key=key)]))
+        await storage.sequence(MOST_EVENTS)
+        told = await storage.read(lambda unit: unit.events.after("", 0, MOST_EVENTS))
     assert isinstance(asked, Asked)
     names |= {"pending": asked.policy.id, "pending-assignment": asked.pending.assignment}
+    names |= {"first-event": told[0].id, "third-event": told[2].id, "last-event": told[-1].id}
 
 
 def converse(url: str) -> Names:

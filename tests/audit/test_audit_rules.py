@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from server.domain.invariants import assignments, contractors, keys, quotes, rule_name
+from server.domain.invariants import assignments, contractors, events, keys, quotes, rule_name
 from server.storage.tables import policies
 from tests.audit.conftest import Kept
 
 FOREIGN_KEYS = "sqlite-foreign-key-check"
+NO_RESOURCE = "event-has-its-resource"
 LONG_AGO = "'2001-01-01 00:00:00.000000+00:00'"
 TONIGHT = "'2026-11-22 23:00:00.000000+00:00'"
 LATER = "'2030-01-01 00:00:00.000000+00:00'"
@@ -57,6 +58,19 @@ def quote(name: str, changes: str) -> str:
     return f"UPDATE quotes SET {changes} WHERE id = '{{{name}}}'"
 
 
+def event_of(name: str, type_: str) -> str:
+    return f"WHERE resource = '{{{name}}}' AND type = '{type_}'"
+
+
+def event_again(name: str, type_: str) -> str:
+    """Told once more, and waiting for its position."""
+    return (
+        "INSERT INTO events (id, platform, type, resource, create_time, data) "
+        f"SELECT 'x', platform, '{type_}', resource, create_time, data FROM events "
+        + event_of(name, "assignment.created")
+    )
+
+
 def session(changes: str) -> str:
     return f"UPDATE application_sessions SET {changes} WHERE id = '{{session}}'"
 
@@ -75,11 +89,12 @@ CASES = [
         assignment("uncovered", "contractor = 'x'"),
         also=f"decisions-have-no-gaps decisions-have-their-assignment {FOREIGN_KEYS}",
     ),
-    case("contractor-has-one-platform", "policy pf_x", policy("policy", "platform = 'pf_x'")),
+    case("contractor-has-one-platform", "policy pf_x", policy("policy", "platform = 'pf_x'"), also=NO_RESOURCE),
     case(
         "contractor-has-one-platform",
         "session pf_x",
         session("platform = 'pf_x'"),
+        also=NO_RESOURCE,
     ),
     case(
         "contractor-has-one-platform",
@@ -146,7 +161,7 @@ CASES = [
         "pending-policy-is-being-bound",
         "pending",
         "DELETE FROM policies WHERE id = '{pending}'",
-        also=f"policies-named-are-there request-awaits-a-pending-policy {FOREIGN_KEYS}",
+        also=f"policies-named-are-there request-awaits-a-pending-policy {FOREIGN_KEYS} {NO_RESOURCE}",
     ),
     case(
         "pending-policy-is-in-time",
@@ -201,14 +216,14 @@ CASES = [
             "opt-in-policy-has-a-complete-opt-in",
             "policy session",
             change,
-            also="decision-rests-on-a-complete-opt-in",
+            also=f"decision-rests-on-a-complete-opt-in {more}",
         )
-        for change in (
-            session("complete_time = NULL"),
-            session(f"complete_time = {LATER}"),
-            session("work_state = 'NY'"),
-            session("contractor = '{joe}'"),
-            "DELETE FROM application_sessions WHERE id = '{session}'",
+        for change, more in (
+            (session("complete_time = NULL"), ""),
+            (session(f"complete_time = {LATER}"), ""),
+            (session("work_state = 'NY'"), ""),
+            (session("contractor = '{joe}'"), ""),
+            ("DELETE FROM application_sessions WHERE id = '{session}'", NO_RESOURCE),
         )
     ),
     case(
@@ -284,9 +299,14 @@ CASES = [
         "decisions-have-their-assignment",
         "uncovered",
         "DELETE FROM assignments WHERE id = '{uncovered}'",
-        also=FOREIGN_KEYS,
+        also=f"{FOREIGN_KEYS} {NO_RESOURCE}",
     ),
-    case("assignment-has-one-platform", "uncovered", assignment("uncovered", "platform = 'pf_x'")),
+    case(
+        "assignment-has-one-platform",
+        "uncovered",
+        assignment("uncovered", "platform = 'pf_x'"),
+        also=f"{NO_RESOURCE} assignment-is-told-as-created-once",
+    ),
     case("assignment-has-one-platform", "uncovered", decision("uncovered", "platform = 'pf_x'")),
     case("decisions-have-no-gaps", "uncovered", "DELETE FROM decisions WHERE assignment = '{uncovered}'"),
     case(
@@ -406,7 +426,7 @@ CASES = [
         policy("quote-policy", "application_session = ''"),
         also="quote-policy-has-its-quote quote-policy-has-a-complete-application decision-by-a-quote-has-its-policy",
     ),
-    case("contractor-has-one-platform", "tried pf_x", quote("tried", "platform = 'pf_x'")),
+    case("contractor-has-one-platform", "tried pf_x", quote("tried", "platform = 'pf_x'"), also=NO_RESOURCE),
     case("issued-quote-has-its-policy", "served nothing", quote("served", "policy = 'nothing'")),
     case("issued-quote-has-its-policy", "served none", quote("served", "policy = ''")),
     case("issued-quote-has-its-policy", "tried serving", quote("tried", "policy = '{serving}'")),
@@ -476,12 +496,71 @@ CASES = [
         "sue",
         "INSERT INTO emails SELECT platform, email_folded, id FROM contractors WHERE id = '{sue}'",
     ),
+    # Events.
+    case(
+        "event-follows-the-one-before",
+        "third-event",
+        "DELETE FROM events WHERE position = 2",
+    ),
+    case(
+        "event-follows-the-one-before",
+        "last-event",
+        "UPDATE events SET position = position + 1 WHERE id = '{last-event}'",
+        "UPDATE event_sequence SET last = last + 1",
+    ),
+    case(
+        "event-has-its-position-in-time",
+        "x",
+        event_again("pending-assignment", "contractor.deleted"),
+        f"UPDATE events SET create_time = {LONG_AGO}, resource = '{{ann}}' WHERE id = 'x'",
+    ),
+    case(
+        "event-has-its-resource",
+        "first-event",
+        "UPDATE events SET resource = 'nowhere' WHERE id = '{first-event}'",
+    ),
+    case("event-has-its-resource", "first-event", "UPDATE events SET platform = 'pf_x' WHERE id = '{first-event}'"),
+    case("event-has-its-resource", "first-event", "UPDATE events SET type = 'job.created' WHERE id = '{first-event}'"),
+    case(
+        "event-has-its-resource",
+        "first-event",
+        "UPDATE events SET type = 'contractor.deleted' WHERE id = '{first-event}'",
+    ),
+    *(
+        case("newest-event-is-the-last-of-the-sequence", "last-event", change)
+        for change in (
+            "UPDATE event_sequence SET last = last + 1",
+            "DELETE FROM event_sequence",
+        )
+    ),
+    case("assignment-is-told-as-created-once", "reused", event_again("reused", "assignment.created")),
+    case(
+        "assignment-is-told-as-created-once",
+        "reused",
+        "UPDATE events SET type = 'assignment.extended' " + event_of("reused", "assignment.created"),
+    ),
+    case("assignment-is-told-as-cancelled-once", "dropped", event_again("dropped", "assignment.cancelled")),
+    case("assignment-is-told-as-cancelled-once", "reused", event_again("reused", "assignment.cancelled")),
+    case(
+        "assignment-is-told-as-cancelled-once",
+        "dropped",
+        "UPDATE events SET type = 'assignment.extended' " + event_of("dropped", "assignment.cancelled"),
+    ),
     # What cannot be read.
     case("rows-can-be-read", "jane", policy("policy", "status = 9")),
     case("rows-can-be-read", "joe", decision("rebound-assignment", "facts = '[]'")),
     case("rows-can-be-read", "ann", "UPDATE application_sessions SET status = 9 WHERE contractor = '{ann}'"),
 ]
-EVERY_RULE = [*contractors.RULES, *quotes.RULES, *assignments.RULES, *keys.OF_REQUESTS, *keys.OF_EMAILS]
+EVERY_RULE = [
+    *contractors.RULES,
+    *quotes.RULES,
+    *assignments.RULES,
+    *keys.OF_REQUESTS,
+    *keys.OF_EMAILS,
+    *events.OF_EVENTS,
+    *events.OF_NEWEST,
+    *events.OF_ENTRIES,
+]
 
 
 def test_every_rule_has_a_case() -> None:

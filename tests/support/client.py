@@ -235,6 +235,10 @@ class Client:
         request = assignments_pb.GetAssignmentRequest(id=assignment)
         return (await self.assignments.GetAssignment(request)).assignment
 
+    async def cancel_assignment(self, assignment: str, reason: str = "", request_id: str = "") -> pb.Assignment:
+        request = assignments_pb.CancelAssignmentRequest(id=assignment, reason=reason, request_id=request_id)
+        return (await self.assignments.CancelAssignment(request)).assignment
+
     async def assignments_of(self, contractor: str) -> list[pb.Assignment]:
         """At most 200 of them, the first one first."""
         request = assignments_pb.ListAssignmentsRequest(contractor=contractor, page_size=200)

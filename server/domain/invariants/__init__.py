@@ -6,8 +6,18 @@ a finding names; its docstring says what should be.
 
 from collections.abc import Callable, Iterator
 
-from server.domain.invariants import assignments, contractors, keys, quotes
-from server.domain.invariants.books import Books, EmailRow, Entry, Finding, Ids, RequestRow, Terms
+from server.domain.invariants import assignments, contractors, events, keys, quotes
+from server.domain.invariants.books import (
+    Books,
+    EmailRow,
+    Entry,
+    EventRow,
+    Finding,
+    Ids,
+    NewestRow,
+    RequestRow,
+    Terms,
+)
 
 
 def of_contractor(books: Books, terms: Terms) -> Iterator[Finding]:
@@ -18,7 +28,7 @@ def of_contractor(books: Books, terms: Terms) -> Iterator[Finding]:
 
 
 def of_entry(books: Books, entry: Entry, terms: Terms) -> Iterator[Finding]:
-    for rule in assignments.RULES:
+    for rule in (*assignments.RULES, *events.OF_ENTRIES):
         for ids in rule(books, entry, terms):
             yield Finding(rule_name(rule), ids)
 
@@ -32,6 +42,18 @@ def of_request(request: RequestRow) -> Iterator[Finding]:
 def of_email(email: EmailRow) -> Iterator[Finding]:
     for rule in keys.OF_EMAILS:
         for ids in rule(email):
+            yield Finding(rule_name(rule), ids)
+
+
+def of_event(event: EventRow, terms: Terms) -> Iterator[Finding]:
+    for rule in events.OF_EVENTS:
+        for ids in rule(event, terms):
+            yield Finding(rule_name(rule), ids)
+
+
+def of_newest(event: NewestRow) -> Iterator[Finding]:
+    for rule in events.OF_NEWEST:
+        for ids in rule(event):
             yield Finding(rule_name(rule), ids)
 
 

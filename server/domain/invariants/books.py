@@ -59,6 +59,7 @@ class Report:
 class Terms:
     now: datetime
     limit: timedelta  # how long a carrier may take for one policy
+    told_since: datetime | None = None  # changes have their events from then on; None: no event is kept
 
     @property
     def span(self) -> timedelta:
@@ -101,6 +102,10 @@ class AssignmentRow(NamedTuple):
     decision: int
     outcome: BindingOutcome
     status: AssignmentStatus
+    create_time: datetime
+    cancel_time: datetime | None
+    told_created: int  # events of the type that are kept
+    told_cancelled: int
 
 
 class DecisionRow(NamedTuple):
@@ -150,6 +155,22 @@ class EmailRow(NamedTuple):
     email_folded: str
     contractor: str
     holds: bool  # whether there is such a live contractor, with this email
+
+
+class EventRow(NamedTuple):
+    id: str
+    create_time: datetime
+    position: int | None  # None: waits for the sequencer
+    before: int | None  # the next lower position that is kept
+    has_resource: bool  # whether what it is about is there
+
+
+class NewestRow(NamedTuple):
+    """The event of the highest position."""
+
+    id: str
+    position: int
+    last: int | None  # what the sequence gave last; None: there is no sequence
 
 
 class Entry(NamedTuple):
