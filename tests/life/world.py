@@ -24,6 +24,7 @@ Database = Callable[[], AbstractContextManager[str]]
 """Makes an empty database, for as long as the block lasts."""
 
 DAY = 86_400
+LONG = timedelta(days=36_500)  # the clock moves on by months, and no event may be swept
 PAGE = 200
 
 
@@ -48,7 +49,7 @@ class World:
         self._database.close()
 
     async def start(self) -> None:
-        settings = Settings(port=0, database_url=self._url)
+        settings = Settings(port=0, database_url=self._url, event_ttl=LONG)
         server = await self._stack.enter_async_context(running(settings, clock=self.clock))
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.port}")
         self.client = Client(await self._stack.enter_async_context(channel))
