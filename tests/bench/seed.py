@@ -23,6 +23,7 @@ import grpc
 
 from server.service.context import new_id
 from server.storage.tables import contractors as contractors_table
+from server.storage.tables import events as events_table
 from server.storage.tables import metadata
 from server.storage.tables import requests as requests_table
 from tests.load.serving import serving
@@ -49,7 +50,8 @@ Part = Token | str | bytes
 class Column:
     """A value of the template's, cut where tokens stand in it."""
 
-    def __init__(self, value: Any, tokens: Sequence[Token]) -> None:
+    def __init__(self, name: str, value: Any, tokens: Sequence[Token]) -> None:
+        self.name = name
         self._bytes = isinstance(value, bytes)
         self.value = value
         self._parts: list[str] = []
@@ -82,31 +84,34 @@ class Template:
         raw = list(_rows_of(connection, contractor, assignments))
         shared = {row["code"] for row in connection.execute("SELECT code FROM job_categories")}
         shared |= {row["id"] for row in connection.execute("SELECT id FROM jobs")}
-        tokens = sorted({token for _, row in raw for value in row for token in _tokens(value)} - shared)
-        rows = [Row(table, [Column(value, tokens) for value in row]) for table, row in raw]
-        owned = {a: {a} | self._request_of(rows, a) for a in assignments}
+        tokens = sorted({token for _, row in raw for value in row.values() for token in _tokens(value)} - shared)
+        rows = [Row(table, [Column(*named, tokens) for named in row.items()]) for table, row in raw]
+        owned = {a: {a} | self._brought_by(rows, a) for a in assignments}
         self.rounds = [[row for row in rows if row.tokens & owned[a]] for a in assignments]
         started = {id(row) for round_ in self.rounds for row in round_}
-        self.start = [row for row in rows if id(row) not in started and row.table != "policies"]
+        rest = [row for row in rows if id(row) not in started]
+        of_policy = [row for row in rest if any(token.startswith("pl_") for token in row.tokens)]
+        self.start = [row for row in rest if row not in of_policy]
         if self.rounds:  # the first assignment brought the policy
-            self.rounds[0] = [row for row in rows if row.table == "policies"] + self.rounds[0]
+            self.rounds[0] = of_policy + self.rounds[0]
         self.contractor = contractor
         self.lasting = sorted(set(tokens) - set().union(*owned.values()))
         self.passing = [sorted(owned[a]) for a in assignments]
 
     @staticmethod
-    def _request_of(rows: Sequence[Row], assignment: str) -> set[Token]:
-        """The request id under which the assignment was created."""
+    def _brought_by(rows: Sequence[Row], assignment: str) -> set[Token]:
+        """The request id under which the assignment was created, and the ids of the events that tell of it."""
+        found: set[Token] = set()
         for row in rows:
-            if row.table == "requests" and assignment in row.tokens:
-                return {token for token in row.tokens if HEX.fullmatch(token)}
-        return set()
+            if assignment in row.tokens and row.table in ("requests", "events"):
+                found |= {token for token in row.tokens if HEX.fullmatch(token) or token.startswith("ev_")}
+        return found
 
 
 def _rows_of(
     connection: sqlite3.Connection, contractor: str, assignments: Sequence[str]
-) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Table and values, parents first."""
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Table and values by column, parents first."""
     for table in metadata.sorted_tables:
         found = connection.execute(f"SELECT {', '.join(table.columns.keys())} FROM {table.name}")
         for row in found:
@@ -114,10 +119,12 @@ def _rows_of(
                 ours = row["id"] == contractor
             elif table is requests_table:
                 ours = any(a.encode() in row["response"] for a in assignments)
+            elif table is events_table:
+                ours = contractor.encode() in row["data"]
             else:
                 ours = "contractor" in table.columns and row["contractor"] == contractor
             if ours:
-                yield table.name, tuple(row)
+                yield table.name, dict(row)
 
 
 def _tokens(value: Any) -> Iterator[Token]:
@@ -143,6 +150,7 @@ class Copier:
         }
         self._waiting: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self._statements}
         self._count = 0
+        (self._position,) = connection.execute("SELECT last FROM event_sequence").fetchone()
 
     def copies(self, template: Template, count: int, rounds: int) -> list[str]:
         """The new contractors, each with so many of the template's assignments."""
@@ -157,12 +165,19 @@ class Copier:
 
     def _add(self, rows: Sequence[Row], new: dict[Token, str]) -> None:
         for row in rows:
-            self._waiting[row.table].append(tuple([column.copied(new) for column in row.columns]))
+            self._waiting[row.table].append(tuple([self._copied(column, new) for column in row.columns]))
         self._count += len(rows)
         if self._count >= ROWS_AT_ONCE:
             self._write()
 
+    def _copied(self, column: Column, new: dict[Token, str]) -> Any:
+        if column.name != "position":
+            return column.copied(new)
+        self._position += 1
+        return self._position
+
     def _write(self) -> None:
+        self._connection.execute("UPDATE event_sequence SET last = ?", [self._position])
         for table, waiting in self._waiting.items():
             self._connection.executemany(self._statements[table], waiting)
             waiting.clear()
