@@ -92,8 +92,9 @@ async def running(
         create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered)
         server.offer(Calls(storage, writer, create, settlements, remote, clock, _terms(settings), feed))
         port = server.bind(settings.host, settings.port)
-        # Stopped in the opposite order: calls in flight, what they left under way, then the writer.
+        # Stopped in the opposite order: calls in flight, what they left under way, the writer, its events.
         writer.start()
+        stack.push_async_callback(feed.finish)
         stack.push_async_callback(writer.close)
         for some, keep in ((retention.requests, settings.request_id_ttl), (retention.events, settings.event_ttl)):
             step = partial(retention.sweep, writer, clock, some, keep)

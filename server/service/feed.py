@@ -141,6 +141,13 @@ class Feed:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._woken.wait()
 
+    async def finish(self) -> None:
+        """What the last units have recorded gets its positions now, and not from whoever comes next."""
+        try:
+            await self._place()
+        except (Retryable, Conflict) as error:
+            log.warning("events put off", reason=type(error).__name__)
+
     async def watch(self, wanted: Wanted, after: str) -> AsyncGenerator[bytes, None]:
         """What was missed, then what comes. Raises NotFound for `after`, Overloaded, ServerStopping."""
         with self._stream():
@@ -203,8 +210,7 @@ class Feed:
             self._watchers.discard(watcher)
 
     async def _round(self) -> None:
-        while await self._storage.sequence(MOST_PLACED) == MOST_PLACED:
-            pass
+        await self._place()
         more = True
         while self._watchers and more:
             last = self._last
@@ -216,6 +222,10 @@ class Feed:
             for watcher in self._watchers:
                 watcher.tell(news)
             more = len(events) == MOST_EVENTS
+
+    async def _place(self) -> None:
+        while await self._storage.sequence(MOST_PLACED) == MOST_PLACED:
+            pass
 
 
 def _next(unit: Unit, last: int) -> Sequence[Event]:
