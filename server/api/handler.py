@@ -71,9 +71,7 @@ class _Handler:
         reply = Reply(b"")
         try:
             with self._gate:
-                if self._changes and (seconds_left := context.time_remaining()) is not None:
-                    self._calls.require_time(seconds_left)
-                reply = await self._answer(raw, call_id)
+                reply = await self._in_time(raw, call_id, context)
         except asyncio.CancelledError:  # the caller went away, or its deadline has passed
             log.info("call", method=self._name, code="CANCELLED", ms=_ms_since(started), call_id=call_id)
             raise
@@ -111,6 +109,13 @@ class _Handler:
             return self._request.FromString(raw)
         except DecodeError:
             raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name) from None
+
+    async def _in_time(self, raw: bytes, call_id: str, context: Context) -> Reply:
+        """A change that cannot be answered by its deadline is refused before it is parsed."""
+        seconds_left = context.time_remaining()
+        if self._changes and seconds_left is not None and self._calls.wait_seconds() > seconds_left:
+            raise Overloaded(limit="the call would wait past its deadline")
+        return await self._answer(raw, call_id)
 
     async def _answer(self, raw: bytes, call_id: str) -> Reply:
         answer = await Call(self._calls, self._name, call_id).answer(self._call, self._parsed(raw))

@@ -56,9 +56,9 @@ class Calls:
     def binder(self) -> Binder:
         return self._create_assignments.binder
 
-    def require_time(self, seconds: float) -> None:
-        """For a change that has to be answered within so many seconds. Raises Overloaded."""
-        self._writer.require_time(seconds)
+    def wait_seconds(self) -> float:
+        """How long a change that comes now waits to be written."""
+        return self._writer.wait_seconds()
 
     def context(self) -> Context:
         return Context(

@@ -46,7 +46,6 @@ class _Call:
     answer: asyncio.Future[Any]
     when_left: Callable[[Any], object] | None = None
     times_locked: int = 0
-    settled: float = 0.0  # when, on the event loop's clock
 
 
 class Writer:
@@ -67,8 +66,7 @@ class Writer:
         self._arrived = asyncio.Event()
         self._closing = False
         self._committing = False
-        self._batch_seconds = 0.0  # moving averages: a batch, and a caller's turn once it has its answer
-        self._turn_seconds = 0.0
+        self._batch_seconds = 0.0  # a moving average
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -81,13 +79,14 @@ class Writer:
         if self._loop is not None:
             await self._loop
 
-    def require_time(self, seconds: float) -> None:
-        """That a call which comes now can be answered within so many seconds, as things went of late.
+    def wait_seconds(self) -> float:
+        """How long a call that comes now waits for batches, as they were of late: those before its own, and its own.
 
-        Raises Overloaded: refused at once, it costs those that can be answered in time the least.
+        0 where none waits: what was slow may not be any more, and nobody would find out.
         """
-        if self._wait_seconds() > seconds:
-            raise Overloaded(limit="the call would wait past its deadline")
+        if not self._queue and not self._committing:
+            return 0.0
+        return self._batch_seconds * (1 + len(self._queue) / self._batch_max)
 
     async def run(self, work: Callable[[Unit], T]) -> T:
         """The work's result once it is on disk. Raises what the work raised, and as `run_in_set`."""
@@ -123,27 +122,11 @@ class Writer:
         put(call)
         self._arrived.set()
         try:
-            answer = await call.answer
+            return await call.answer
         except asyncio.CancelledError:
             if call.answer.done() and not call.answer.cancelled() and not call.answer.exception() and when_left:
                 when_left(call.answer.result())  # it came in the same moment
             raise
-        self._answered(call)
-        return answer
-
-    def _wait_seconds(self) -> float:
-        """How long a call that comes now will wait: for the batches before its own, its own, and its turn after it.
-
-        An idle writer takes it at once: what was slow may not be any more, and nobody would find out.
-        """
-        if not self._queue and not self._committing:
-            return 0.0
-        return self._batch_seconds * (1 + len(self._queue) / self._batch_max) + self._turn_seconds
-
-    def _answered(self, call: _Call) -> None:
-        """A caller goes on when the loop comes round to it: under load, some time after its answer was there."""
-        took = asyncio.get_running_loop().time() - call.settled
-        self._turn_seconds += (took - self._turn_seconds) * SHARE_OF_LAST / self._batch_max
 
     async def _take_batches(self) -> None:
         loop = asyncio.get_running_loop()
@@ -252,7 +235,6 @@ def _settle(call: _Call, result: object) -> None:
         if call.when_left and not isinstance(result, Exception):
             call.when_left(result)
         return
-    call.settled = call.answer.get_loop().time()
     if isinstance(result, Exception):
         call.answer.set_exception(result)
     else:

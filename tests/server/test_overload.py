@@ -61,7 +61,7 @@ async def test_calls_over_the_bound_are_refused_and_health_answers(serve: Servin
         assert (await client.assign(jane.id, job.id)).outcome == pb.BINDING_OUTCOME_COVERAGE_REUSED
 
 
-async def test_a_deadline_that_cannot_be_met_is_refused_early(tmp_path: object) -> None:
+async def test_a_writer_knows_how_long_a_call_will_wait(tmp_path: object) -> None:
     url = make_url(f"sqlite:///{tmp_path}/optin.db")
     await schema.migrate(url)
     storage = open_storage(url, EVENT_OF)
@@ -75,11 +75,9 @@ async def test_a_deadline_that_cannot_be_met_is_refused_early(tmp_path: object) 
     await writer.run(slow)  # so that the writer knows what batches take
     queued = asyncio.ensure_future(writer.run(slow))
     await asyncio.sleep(0.05)
-    with pytest.raises(Overloaded, match="deadline"):
-        writer.require_time(0.001)
-    writer.require_time(60)
+    assert writer.wait_seconds() > 0.05
     await queued
-    writer.require_time(0.001)  # nothing waits: that it was slow may be over
+    assert writer.wait_seconds() == 0, "nothing waits: that it was slow may be over"
     await writer.close()
     await storage.close()
 
@@ -134,3 +132,15 @@ async def test_refusals_are_told_by_one_line_for_all_of_a_second(monkeypatch: py
         ("calls refused", "the call would wait past its deadline", 1),
         ("calls refused", "calls in flight", 1),
     ]
+
+
+async def test_a_deadline_that_cannot_be_met_is_refused_early(serve: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before any parsing; a read waits for no batch."""
+    monkeypatch.setattr(Writer, "wait_seconds", lambda _self: 5.0)
+    async with serve() as client:
+        raw = client.channel.unary_unary("/optin.v1.AssignmentService/CreateAssignment")
+        assert (await refused(raw(b"\xff\xff", timeout=4))).reason == "OVERLOADED"
+        assert (await refused(raw(b"\xff\xff", timeout=60))).reason == "MALFORMED_REQUEST"
+        assert (await refused(raw(b"\xff\xff"))).reason == "MALFORMED_REQUEST"
+        listed = client.channel.unary_unary("/optin.v1.AssignmentService/ListAssignments")
+        assert await listed(b"", timeout=4) == b""

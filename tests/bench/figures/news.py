@@ -62,14 +62,20 @@ async def _lags(target: str, changes: int) -> list[float]:
         seen = [await stack.enter_async_context(_watching(target)) for _ in range(WATCHERS)]
         jane, job = await client.opted_in(), await client.job()
         answered: Seen = {}
+        await client.assign(jane.id, job.id)
+        await _all_have(seen, 1)  # from here on, all streams are open
         for _ in range(changes):
             made = await client.assign(jane.id, job.id)
             answered[made.assignment.id] = time.monotonic()
             await asyncio.sleep(0.02)
-        async with asyncio.timeout(LONGEST_SECONDS):
-            while any(len(events) < changes for events in seen):
-                await asyncio.sleep(0.05)
+        await _all_have(seen, changes + 1)
     return [max(0.0, events[id_] - at) * 1_000 for events in seen for id_, at in answered.items()]
+
+
+async def _all_have(seen: list[Seen], count: int) -> None:
+    async with asyncio.timeout(LONGEST_SECONDS):
+        while any(len(events) < count for events in seen):
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
