@@ -187,10 +187,12 @@ class Copier:
 
 def seed(file: Path, *, covered: int, assignments_each: int, opted_in: int) -> World:
     """Makes the database, and fills it. Nobody else may have it open."""
-    with tempfile.TemporaryDirectory() as folder, serving(
-        folder=Path(folder), database_url=f"sqlite:///{file}"
-    ) as served:  # fmt: skip
-        job, contractor, made = asyncio.run(_template(served.target, assignments_each))
+    with tempfile.TemporaryDirectory() as folder:
+        with serving(folder=Path(folder), database_url=f"sqlite:///{file}") as served:
+            job, contractor, made = asyncio.run(_template(served.target, assignments_each))
+        if made:  # whose policy is past its term: a server tells so when it starts, once, and not of each copy
+            with serving(folder=Path(folder), database_url=f"sqlite:///{file}") as served:
+                asyncio.run(_told_of_expiry(served.target, contractor))
     with closing(sqlite3.connect(file)) as connection:
         connection.row_factory = sqlite3.Row
         for pragma in ("synchronous = OFF", "cache_size = -400000", "temp_store = MEMORY"):
@@ -211,6 +213,13 @@ async def _template(target: str, assignments: int) -> tuple[str, str, list[str]]
         contractor = (await client.opted_in()).id
         made = [await client.assign(contractor, job, request_id=uuid4().hex) for _ in range(assignments)]
         return job, contractor, [answer.assignment.id for answer in made]
+
+
+async def _told_of_expiry(target: str, contractor: str) -> None:
+    async with grpc.aio.insecure_channel(target) as channel:
+        client = Client(channel)
+        for policy in await client.policies_of(contractor):
+            await client.told(policy.id, "policy.expired")
 
 
 def main() -> None:
