@@ -39,7 +39,7 @@ test: $(READY) ## all tests, with coverage
 faults: $(READY) ## what chaos does, in short; `make test` runs these too
 	$(BIN)/python -m pytest -q tests/faults
 
-chaos: $(READY) ## faults under load, for an hour or so; SEED=text, SCALE=0.1 and ONLY="scenarios" may be set
+chaos: $(READY) ## faults under load, for some 20 minutes; SEED=text, SCALE=0.1 and ONLY="scenarios" may be set
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE)) $(ONLY)
 
 check: $(READY) ## style, types, contract, freshness of generated code, architecture; edits nothing

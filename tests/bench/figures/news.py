@@ -62,19 +62,19 @@ async def _lags(target: str, changes: int) -> list[float]:
         seen = [await stack.enter_async_context(_watching(target)) for _ in range(WATCHERS)]
         jane, job = await client.opted_in(), await client.job()
         answered: Seen = {}
-        await client.assign(jane.id, job.id)
-        await _all_have(seen, 1)  # from here on, all streams are open
+        first = (await client.assign(jane.id, job.id)).assignment.id
+        await _all_have(seen, [first])  # and all that was there before
         for _ in range(changes):
             made = await client.assign(jane.id, job.id)
             answered[made.assignment.id] = time.monotonic()
             await asyncio.sleep(0.02)
-        await _all_have(seen, changes + 1)
+        await _all_have(seen, list(answered))
     return [max(0.0, events[id_] - at) * 1_000 for events in seen for id_, at in answered.items()]
 
 
-async def _all_have(seen: list[Seen], count: int) -> None:
+async def _all_have(seen: list[Seen], assignments: list[str]) -> None:
     async with asyncio.timeout(LONGEST_SECONDS):
-        while any(len(events) < count for events in seen):
+        while not all(id_ in events for events in seen for id_ in assignments):
             await asyncio.sleep(0.05)
 
 
