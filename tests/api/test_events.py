@@ -21,7 +21,7 @@ from server.app import running
 from server.config import Settings
 from server.domain.events import EventType
 from server.service import expiry, feed
-from tests.conftest import Clock, Serving
+from tests.conftest import Clock, Serving, sqlite_copy
 from tests.support.client import WORKERS_COMP, Client, Refusal, refused
 
 NONE = "ev_00000000000000000000000000"
@@ -255,6 +255,40 @@ async def test_a_watcher_that_does_not_keep_up_is_let_go(monkeypatch: pytest.Mon
     watcher.tell(news)  # type: ignore[arg-type]
     with pytest.raises(feed.Overloaded):
         await watcher.next()
+
+
+async def test_a_watcher_that_does_not_read_holds_up_nobody_and_resumes(
+    tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "MOST_MESSAGES", 2)
+    settings = Settings(port=0, database_url=sqlite_copy(sqlite_template, tmp_path))
+    fixed_window = [("grpc.http2.bdp_probe", 0)]  # or the client would take in what it does not read yet
+    async with (
+        running(settings) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=fixed_window) as channel,
+    ):
+        await let_go_and_back(Client(channel))
+
+
+async def let_go_and_back(client: Client) -> None:
+    await client.category()
+    stream = client.events.WatchEvents(pb.WatchEventsRequest())
+    seen = [(await stream.read()).event.id]  # from here on it is told live, and reads no more for now
+    large = {f"{number}": "x" * 500 for number in range(50)}
+    for _ in range(60):
+        await client.delete((await client.contractor(metadata=large)).id)
+
+    async def read_to_the_end() -> None:
+        while True:
+            seen.append((await stream.read()).event.id)
+
+    async with asyncio.timeout(10):
+        refusal = await refused(read_to_the_end())
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+    assert refusal.of(RetryInfo)
+    assert len(seen) < 61
+    rest = await taken(watched(client, after=seen[-1]), 61 - len(seen))
+    assert [*seen, *(event.id for event in rest)] == [event.id for event in await listed(client)]
 
 
 async def test_what_is_kept_long_enough_is_swept_and_the_rest_still_follows(serve: Serving, clock: Clock) -> None:
