@@ -224,16 +224,11 @@ class Books:
             decision = cause.decision
             by_opt_in = decision.workflow is BindingWorkflow.GENERAL_OPT_IN
             if by_opt_in and decision.outcome in (BindingOutcome.COVERAGE_BOUND, BindingOutcome.BINDING_PENDING):
-                self._note_cause(cause, set(decision.policies).difference(had))
+                for policy in set(decision.policies).difference(had):
+                    self.causes[policy].append(cause)
             had = decision.policies
         if entry.assignment is not None and entry.assignment.outcome is BindingOutcome.BINDING_PENDING and had:
             self.waiting[had[-1]] = entry.id
-
-    def _note_cause(self, cause: Cause, policies: Iterable[str]) -> None:
-        for policy in policies:
-            known = self.causes[policy]
-            if all(other.assignment.id != cause.assignment.id for other in known):
-                known.append(cause)
 
     def in_order(self) -> Iterator[Policy]:
         return iter(sorted(self.policies.values(), key=lambda policy: policy.number))
