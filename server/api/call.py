@@ -70,13 +70,13 @@ class Call:
         return await self._calls.change(self.ctx, self.key(request), lambda unit: _reply(work(unit)))
 
     async def change_or_wait(
-        self, request: Message, work: Callable[[Unit, Attempt], Message | Awaits | Asked]
+        self, request: Message, work: Callable[[Unit, Attempt], T | Awaits | Asked], respond: Callable[[T], Message]
     ) -> Reply:
-        """As `change`, where a policy may have to be bound, or waited for, first."""
+        """As `change`, where a policy may have to be bound, or waited for, first; `respond` gives the response."""
 
         def result(unit: Unit, attempt: Attempt) -> Result:
             made = work(unit, attempt)
-            return _reply(made) if isinstance(made, Message) else made
+            return made if isinstance(made, Awaits | Asked) else _reply(respond(made))
 
         return await self._calls.change_or_wait(self.ctx, self.key(request), result)
 

@@ -68,10 +68,11 @@ def joined(assignment: Assignment, kept: Sequence[Policy], wanted: AssignmentReq
     # Where workers' compensation is covered, it is beside the point why the opt-in does not apply to the rest.
     reasons = () if CoverageType.WORKERS_COMP in already_covered else part.reasons
     before = set(assignment.binding.standard_workflow_coverage_types).difference(wanted.coverage_types)
-    added = tuple(id_ for id_ in part.policies if id_ not in _ids(kept))
+    kept_ids = _ids(kept)
+    added = tuple(id_ for id_ in part.policies if id_ not in kept_ids)
     return replace(
         part,
-        policies=_ids(kept) + added,
+        policies=kept_ids + added,
         net_rate=sum(policy.net_rate for policy in kept) + (part.net_rate if added else 0),
         reasons=reasons,
         standard_workflow_coverage_types=tuple(sorted(before.union(part.standard_workflow_coverage_types))),

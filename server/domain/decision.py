@@ -130,6 +130,22 @@ def failed(binding: Binding, request_types: Iterable[CoverageType], reason: Bind
     )
 
 
+def what_to_bind(
+    decision: Decision, request_types: tuple[CoverageType, ...], awaited: Policy | None
+) -> NewPolicy | Binding:
+    """The policy to bind now, or the binding where none is to be.
+
+    `awaited`: the policy that was waited for, if any. What is still being bound was waited for long enough.
+    """
+    if decision.awaits:
+        return given_up(decision.binding, request_types)
+    if decision.bind is None:
+        return decision.binding
+    if awaited is not None and awaited.fail_reason is not None:
+        return failed(decision.binding, request_types, awaited.fail_reason)
+    return decision.bind
+
+
 def given_up(binding: Binding, request_types: Iterable[CoverageType]) -> Binding:
     """The binding that would have reused a policy, when that is still being bound after the time to wait."""
     if binding.workflow is BindingWorkflow.GENERAL_OPT_IN:

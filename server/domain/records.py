@@ -223,6 +223,11 @@ class Assignment:
     cancel_time: datetime | None = None
     cancel_reason: str = ""
 
+    @property
+    def covered_types(self) -> frozenset[CoverageType]:
+        """Those asked for that are not left to the standard workflow."""
+        return frozenset(self.coverage_types).difference(self.binding.standard_workflow_coverage_types)
+
 
 class ApprovalSeen(TypedDict):
     coverage_type: int

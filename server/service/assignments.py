@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from server.domain.carrier import PendingBinding
-from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, given_up
+from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, what_to_bind
 from server.domain.enums import AssignmentStatus, BindingOutcome, PolicyStatus
 from server.domain.errors import AssignmentCancelled, AssignmentStarted, DomainError, NotFound
 from server.domain.events import OF_POLICY, EventType
@@ -97,14 +97,10 @@ class _Batch:
         decision = decide(request, facts, creation.ctx.now)
         if decision.awaits and not creation.gave_up:
             return Awaits(decision.awaits)
-        if decision.awaits:
-            return self._made(creation, facts, given_up(decision.binding, request.coverage_types))
-        if decision.bind is None:
-            return self._made(creation, facts, decision.binding)
-        awaited = self._awaited.get(creation.awaited)
-        if awaited is not None and awaited.fail_reason is not None:
-            return self._made(creation, facts, failed(decision.binding, request.coverage_types, awaited.fail_reason))
-        return self._bind(creation, facts, decision, decision.bind)
+        todo = what_to_bind(decision, request.coverage_types, self._awaited.get(creation.awaited))
+        if isinstance(todo, Binding):
+            return self._made(creation, facts, todo)
+        return self._bind(creation, facts, decision, todo)
 
     def _bind(self, creation: Creation, facts: Facts, decision: Decision, wanted: NewPolicy) -> Reply | Asked:
         ctx, request, binder = creation.ctx, creation.request, self._terms.binder

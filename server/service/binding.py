@@ -10,6 +10,8 @@ from datetime import timedelta
 from server.domain.carrier import Answer, Bound, Carrier, Declined, PendingBinding
 from server.domain.decision import NewPolicy
 from server.domain.enums import BindingReason, PolicyStatus
+from server.domain.events import OF_POLICY
+from server.domain.ports import Unit
 from server.domain.records import Policy
 from server.service.context import Context, new_id
 
@@ -33,6 +35,20 @@ class Binder:
         """The new policy: settled, or PENDING where a remote carrier is to be asked for it."""
         policy = _new_policy(ctx, contractor, wanted, number, remote=self.carrier is None)
         return policy if self.carrier is None else settled(policy, self.carrier.issue(policy))
+
+    def insert(self, unit: Unit, ctx: Context, contractor: str, wanted: NewPolicy) -> Policy:
+        """As `bind`, with the contractor's next number, and kept; the contractor is locked."""
+        number = unit.policies.last_numbers(ctx.platform, [contractor]).get(contractor, 0) + 1
+        policy = self.bind(ctx, contractor, wanted, number)
+        unit.policies.insert([policy])
+        unit.events.record(OF_POLICY[policy.status], policy, ctx.now)
+        return policy
+
+    def ask(self, unit: Unit, ctx: Context, policy: Policy, *, assignment: str = "", request_id: str) -> Asked:
+        """Keeps what is settled with a PENDING policy, as `pending` has it."""
+        asked = Asked(policy, self.pending(ctx, policy, assignment=assignment, request_id=request_id))
+        unit.pending.insert([asked.pending])
+        return asked
 
     def pending(self, ctx: Context, policy: Policy, *, assignment: str = "", request_id: str) -> PendingBinding:
         """What is settled with a PENDING policy: an assignment, or else the policy's quote."""

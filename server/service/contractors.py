@@ -5,13 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from server.domain import application
-from server.domain.enums import PolicyStatus
 from server.domain.errors import NotFound
 from server.domain.events import EventType
 from server.domain.matching import status_at
 from server.domain.ports import Unit
 from server.domain.records import Contractor
-from server.service import policies, sessions
+from server.service import ending, sessions
 from server.service.context import Context, new_id
 from server.service.paging import paged
 
@@ -73,10 +72,10 @@ def delete(unit: Unit, ctx: Context, contractor_id: str) -> Contractor:
         if application.status_at(session, ctx.now) in application.LIVE:
             sessions.keep(unit, session, application.cancel(session, ctx.now), ctx.now)
     live = unit.policies.live(ctx.platform, [contractor_id]).get(contractor_id, ())
-    statuses = (PolicyStatus.ACTIVE, PolicyStatus.EXPIRED)
-    active = [policy for policy in live if status_at(policy, ctx.now) in statuses]
+    active = [policy for policy in live if status_at(policy, ctx.now) in ending.CAN_END]
     if active:  # one that is still being bound is voided when the carrier has answered
-        policies.end(unit, ctx, active, "contractor deleted", ctx.now)
+        last = ending.resting_on(unit, ctx, active)
+        ending.end(unit, ctx, active, "contractor deleted", ctx.now, last)
     contractor = replace(contractor, delete_time=ctx.now, update_time=ctx.now)
     unit.contractors.update(contractor)
     unit.events.record(EventType.CONTRACTOR_DELETED, contractor, ctx.now)

@@ -1,13 +1,14 @@
 """Assignments that end later than they were to: the rest is covered too, or left to the standard workflow."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from server.domain import anew, terms
-from server.domain.decision import AssignmentRequest, decide, failed, given_up
+from server.domain.decision import AssignmentRequest, Facts, decide, failed, what_to_bind
 from server.domain.enums import AssignmentStatus, BindingOutcome, PolicyStatus
-from server.domain.errors import AssignmentCancelled, ConcurrentUpdate, InvalidFields, Violation
-from server.domain.events import OF_POLICY, EventType
+from server.domain.errors import AssignmentCancelled, InvalidFields, Violation
+from server.domain.events import EventType
 from server.domain.ports import Unit
 from server.domain.records import Assignment, Binding, DecisionRecord, Policy
 from server.domain.terms import Period
@@ -15,10 +16,9 @@ from server.service import contractors
 from server.service.assignments import get
 from server.service.binding import Asked, Binder
 from server.service.context import Context
-from server.service.facts import facts_about
+from server.service.facts import evidence, facts_about, part_of
 from server.service.issuing import Attempt
 from server.service.once import Awaits
-from server.service.redeciding import evidence_of_part
 
 
 def extend(
@@ -44,21 +44,20 @@ def extend(
         return before
     terms.require_extension(Period(before.effective_time, before.end_time), end, ctx.now)
     if before.binding.outcome is BindingOutcome.BINDING_PENDING:
-        if attempt.gave_up:
-            raise ConcurrentUpdate
-        return Awaits(before.binding.policies[-1])
+        return attempt.wait_for(before.binding.policies[-1])
     found = unit.policies.find(ctx.platform, before.binding.policies)
     kept = [found[id_] for id_ in before.binding.policies]
-    types = set(before.coverage_types).difference(before.binding.standard_workflow_coverage_types)
-    wanted = anew.left_over(before, kept, types, end)
-    after = replace(before, end_time=end)
+    wanted = anew.left_over(before, kept, before.covered_types, end)
     if wanted is None:
+        after = replace(before, end_time=end)
         unit.assignments.extend(after)
         unit.events.record(EventType.ASSIGNMENT_EXTENDED, after, ctx.now)
         return after
     if not past_allowed:
         wanted = replace(wanted, period=_from_today(wanted.period, ctx.now))
-    return _Rest(unit, ctx, binder, attempt, last, kept, wanted).decided()
+    facts = facts_about(unit, ctx, contractor.id, [before])[before.id]
+    rest = _Rest(unit=unit, ctx=ctx, last=last, kept=kept, wanted=wanted, facts=facts)
+    return rest.decided(binder, attempt)
 
 
 def _from_today(period: Period, now: datetime) -> Period:
@@ -68,67 +67,47 @@ def _from_today(period: Period, now: datetime) -> Period:
     return Period(max(period.start, today), period.end)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Rest:
-    """The decision about what its policies do not cover of an assignment that is extended."""
+    """What its policies do not cover of an assignment that is extended."""
 
-    def __init__(
-        self,
-        unit: Unit,
-        ctx: Context,
-        binder: Binder,
-        attempt: Attempt,
-        last: DecisionRecord,
-        kept: list[Policy],
-        wanted: AssignmentRequest,
-    ) -> None:
-        self._unit = unit
-        self._ctx = ctx
-        self._binder = binder
-        self._attempt = attempt
-        self._last = last
-        self._kept = kept
-        self._wanted = wanted
-        self._facts = facts_about(unit, ctx, wanted.contractor, [last.assignment])[last.assignment.id]
+    unit: Unit
+    ctx: Context
+    last: DecisionRecord
+    kept: Sequence[Policy]
+    wanted: AssignmentRequest
+    facts: Facts
 
-    def decided(self) -> Assignment | Awaits | Asked:
-        decision = decide(self._wanted, self._facts, self._ctx.now)
-        if decision.awaits and not self._attempt.gave_up:
+    def decided(self, binder: Binder, attempt: Attempt) -> Assignment | Awaits | Asked:
+        unit, ctx, types = self.unit, self.ctx, self.wanted.coverage_types
+        decision = decide(self.wanted, self.facts, ctx.now)
+        if decision.awaits and not attempt.gave_up:
             return Awaits(decision.awaits)
-        if decision.awaits:
-            return self._extended(given_up(decision.binding, self._wanted.coverage_types))
-        if decision.bind is None:
-            return self._extended(decision.binding)
-        awaited = self._unit.policies.find(self._ctx.platform, [self._attempt.awaited]).get(self._attempt.awaited)
-        if awaited is not None and awaited.fail_reason is not None:
-            return self._extended(failed(decision.binding, self._wanted.coverage_types, awaited.fail_reason))
-        contractor = self._wanted.contractor
-        number = self._unit.policies.last_numbers(self._ctx.platform, [contractor]).get(contractor, 0) + 1
-        policy = self._binder.bind(self._ctx, contractor, decision.bind, number)
-        self._unit.policies.insert([policy])
-        self._unit.events.record(OF_POLICY[policy.status], policy, self._ctx.now)
+        awaited = unit.policies.find(ctx.platform, [attempt.awaited]).get(attempt.awaited)
+        todo = what_to_bind(decision, types, awaited)
+        if isinstance(todo, Binding):
+            return self._extended(todo)
+        policy = binder.insert(unit, ctx, self.wanted.contractor, todo)
         binding = decision.bound(policy.id)
         if policy.fail_reason is not None:
-            return self._extended(failed(binding, self._wanted.coverage_types, policy.fail_reason))
+            return self._extended(failed(binding, types, policy.fail_reason))
         if policy.status is not PolicyStatus.PENDING:
             return self._extended(binding)
-        assignment = self._extended(replace(binding, outcome=BindingOutcome.BINDING_PENDING))
-        pending = self._binder.pending(self._ctx, policy, assignment=assignment.id, request_id=self._attempt.request_id)
-        self._unit.pending.insert([pending])
-        return Asked(policy, pending)
+        pending = self._extended(replace(binding, outcome=BindingOutcome.BINDING_PENDING))
+        return binder.ask(unit, ctx, policy, assignment=pending.id, request_id=attempt.request_id)
 
     def _extended(self, part: Binding) -> Assignment:
         """The assignment, with its new end and with what was decided about the rest."""
-        before, wanted = self._last.assignment, self._wanted
-        binding = anew.joined(before, self._kept, wanted, part)
+        before, wanted = self.last.assignment, self.wanted
         after = replace(before, end_time=wanted.period.end)
-        seen = evidence_of_part(before, self._facts, part, wanted.period.start)
+        seen = evidence(self.facts, part) | part_of(before, wanted.period.start)
         seen["previous_end"] = before.end_time.isoformat()
-        decision = replace(self._last, assignment=after).followed_by(
-            binding, self._ctx.now, EventType.ASSIGNMENT_EXTENDED.value, seen
+        decision = replace(self.last, assignment=after).followed_by(
+            anew.joined(before, self.kept, wanted, part), self.ctx.now, EventType.ASSIGNMENT_EXTENDED.value, seen
         )
-        self._unit.assignments.extend(after)
-        self._unit.assignments.decide_again(decision)
-        self._unit.events.record(EventType.ASSIGNMENT_EXTENDED, decision.assignment, self._ctx.now)
+        self.unit.assignments.extend(after)
+        self.unit.assignments.decide_again(decision)
+        self.unit.events.record(EventType.ASSIGNMENT_EXTENDED, decision.assignment, self.ctx.now)
         if part.standard_workflow_coverage_types:
-            self._unit.events.record(EventType.ASSIGNMENT_UNCOVERED, decision.assignment, self._ctx.now)
+            self.unit.events.record(EventType.ASSIGNMENT_UNCOVERED, decision.assignment, self.ctx.now)
         return decision.assignment

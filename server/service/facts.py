@@ -1,6 +1,7 @@
 """The facts that decisions rest on, loaded by sets: a few statements, however many calls there are."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from server.domain.anew import as_it_was
 from server.domain.decision import AssignmentRequest, Facts
@@ -86,6 +87,11 @@ def evidence(facts: Facts, binding: Binding) -> Evidence:
         "approval": _seen(approval) if approval else None,
         "withholding": facts.withholding,
     }
+
+
+def part_of(assignment: Assignment, start: datetime) -> Evidence:
+    """As part of the evidence: from when on it was decided, unless all of the assignment was."""
+    return {"part_start": start.isoformat()} if start > assignment.effective_time else {}
 
 
 def _seen(approval: Approval) -> ApprovalSeen:

@@ -7,12 +7,13 @@ from datetime import datetime
 from server.domain import quoting
 from server.domain.enums import PolicyOrigin, PolicyStatus
 from server.domain.errors import ConcurrentUpdate
-from server.domain.events import OF_POLICY, EventType
+from server.domain.events import EventType
 from server.domain.ports import Unit
 from server.domain.records import ApplicationSession, DecisionRecord, Evidence, Policy, Quote
 from server.domain.terms import Period
 from server.service.binding import Asked, Binder
 from server.service.context import Context
+from server.service.facts import part_of
 from server.service.once import Awaits
 
 ISSUED = EventType.QUOTE_ISSUED.value  # what a decision was triggered by
@@ -25,6 +26,12 @@ class Attempt:
     request_id: str = ""  # the caller's; empty: it gave none
     awaited: str = ""  # a policy that it has waited for
     gave_up: bool = False  # and that is still being bound
+
+    def wait_for(self, policy: str) -> Awaits:
+        """Raises ConcurrentUpdate when it gave up, to tell the caller to come again."""
+        if self.gave_up:
+            raise ConcurrentUpdate
+        return Awaits(policy)
 
 
 def issue(
@@ -39,23 +46,16 @@ def issue(
     live = unit.policies.live(ctx.platform, [quote.contractor]).get(quote.contractor, ())
     todo = quoting.issue(quote, session.id, live, ctx.now)
     if todo.awaits:
-        if attempt.gave_up:
-            raise ConcurrentUpdate
-        return Awaits(todo.awaits)
+        return attempt.wait_for(todo.awaits)
     if todo.bind is None:
         assert todo.attach is not None, "exactly one is set"  # noqa: S101
         settle(unit, quote, todo.attach, session.id, ctx.now)
         return None
-    number = unit.policies.last_numbers(ctx.platform, [quote.contractor]).get(quote.contractor, 0) + 1
-    policy = binder.bind(ctx, quote.contractor, todo.bind, number)
-    unit.policies.insert([policy])
-    unit.events.record(OF_POLICY[policy.status], policy, ctx.now)
-    if policy.status is not PolicyStatus.PENDING:
-        settle(unit, quote, policy, session.id, ctx.now)
-        return None
-    asked = Asked(policy, binder.pending(ctx, policy, request_id=attempt.request_id))
-    unit.pending.insert([asked.pending])
-    return asked
+    policy = binder.insert(unit, ctx, quote.contractor, todo.bind)
+    if policy.status is PolicyStatus.PENDING:
+        return binder.ask(unit, ctx, policy, request_id=attempt.request_id)
+    settle(unit, quote, policy, session.id, ctx.now)
+    return None
 
 
 def settle(unit: Unit, quote: Quote, policy: Policy, session_id: str, now: datetime) -> None:
@@ -95,9 +95,7 @@ def cover(
             "quote": quote.id,
             "policy": policy.id,
         }
-        if start > last.assignment.effective_time:
-            facts["part_start"] = start.isoformat()
-        decision = last.followed_by(binding, now, ISSUED, facts)
+        decision = last.followed_by(binding, now, ISSUED, facts | part_of(last.assignment, start))
         unit.assignments.decide_again(decision)
         unit.events.record(EventType.ASSIGNMENT_COVERED, decision.assignment, now)
         made.append(decision)

@@ -1,13 +1,10 @@
 """Policies, and how they end."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from server.domain import matching
-from server.domain.enums import BindingOutcome, CarrierOrderKind, PolicyStatus
+from server.domain.enums import BindingOutcome, PolicyStatus
 from server.domain.errors import (
-    ConcurrentUpdate,
     InvalidFields,
     MatchingPolicyExists,
     NotFound,
@@ -16,16 +13,13 @@ from server.domain.errors import (
     PolicyTermEnded,
     Violation,
 )
-from server.domain.events import EventType
 from server.domain.ports import Unit
-from server.domain.records import Assignment, Policy
-from server.service import redeciding
+from server.domain.records import Policy
+from server.service import contractors, ending
 from server.service.context import Context
 from server.service.issuing import Attempt
 from server.service.once import Awaits
 from server.service.paging import paged
-from server.service.redeciding import Loss
-from server.service.settling import order
 
 
 def get(unit: Unit, ctx: Context, policy_id: str) -> Policy:
@@ -56,31 +50,17 @@ def cancel(
     Where the answer is Awaits, nothing was written. Takes an expired policy too, at once (spec 7).
     Raises NotFound, PolicyNotActive, InvalidFields, and ConcurrentUpdate when it gave up.
     """
-    policy = _locked(unit, ctx, policy_id)
-    if policy.status is not PolicyStatus.ACTIVE or matching.status_at(policy, ctx.now) is PolicyStatus.CANCELLED:
-        raise PolicyNotActive(policy=policy.id, status=matching.status_at(policy, ctx.now).name)
+    unit.contractors.lock([get(unit, ctx, policy_id).contractor])
+    policy = get(unit, ctx, policy_id)  # again: what was read before the lock may have changed
+    status = matching.status_at(policy, ctx.now)
+    if status not in ending.CAN_END:
+        raise PolicyNotActive(policy=policy.id, status=status.name)
     time = _cancel_time(policy, effective_time, ctx.now)
-    for last in unit.assignments.naming(ctx.platform, policy.contractor, [policy.id]):
-        binding = last.assignment.binding
+    last = ending.resting_on(unit, ctx, [policy])
+    for binding in (entry.assignment.binding for entry in last):
         if binding.outcome is BindingOutcome.BINDING_PENDING:  # decided anew when that is settled, not in between
-            if attempt.gave_up:
-                raise ConcurrentUpdate
-            return Awaits(binding.policies[-1])
-    return end(unit, ctx, [policy], reason, time)[0]
-
-
-def end(unit: Unit, ctx: Context, policies: Sequence[Policy], reason: str, time: datetime) -> list[Policy]:
-    """Cancels policies of one contractor, now or later, and owes it to a remote carrier to tell it."""
-    status = PolicyStatus.ACTIVE if time > ctx.now else PolicyStatus.CANCELLED
-    ended = [
-        replace(p, status=status, cancel_time=time, cancel_reason=reason, revision=p.revision + 1) for p in policies
-    ]
-    _keep(unit, ctx, ended, EventType.POLICY_CANCELLED, CarrierOrderKind.CANCEL)
-    contractor = ended[0].contractor
-    last = unit.assignments.naming(ctx.platform, contractor, [policy.id for policy in ended])
-    losses = [Loss(entry, frozenset(p.id for p in ended if _loses(entry.assignment, p))) for entry in last]
-    redeciding.after_loss(unit, ctx, contractor, [loss for loss in losses if loss.policies])
-    return ended
+            return attempt.wait_for(binding.policies[-1])
+    return ending.end(unit, ctx, [policy], reason, time, last)[0]
 
 
 def reinstate(unit: Unit, ctx: Context, policy_id: str) -> Policy:
@@ -88,10 +68,8 @@ def reinstate(unit: Unit, ctx: Context, policy_id: str) -> Policy:
 
     Raises NotFound, also for the contractor; PolicyNotCancelled, PolicyTermEnded, MatchingPolicyExists.
     """
-    policy = _locked(unit, ctx, policy_id)
-    contractors = unit.contractors.find(ctx.platform, [policy.contractor])
-    if contractors[policy.contractor].delete_time is not None:
-        raise NotFound("contractor", policy.contractor)
+    contractors.lock(unit, ctx, get(unit, ctx, policy_id).contractor)
+    policy = get(unit, ctx, policy_id)  # again: what was read before the lock may have changed
     if policy.cancel_time is None:
         raise PolicyNotCancelled(policy=policy.id, status=matching.status_at(policy, ctx.now).name)
     if policy.expire_time <= ctx.now:
@@ -100,17 +78,7 @@ def reinstate(unit: Unit, ctx: Context, policy_id: str) -> Policy:
     other = matching.in_its_place(policy, live, ctx.now)
     if other is not None:
         raise MatchingPolicyExists(policy=other.id)
-    policy = replace(
-        policy, status=PolicyStatus.ACTIVE, cancel_time=None, cancel_reason="", revision=policy.revision + 1
-    )
-    _keep(unit, ctx, [policy], EventType.POLICY_REINSTATED, CarrierOrderKind.REINSTATE)
-    redeciding.after_reinstatement(unit, ctx, policy)
-    return policy
-
-
-def _locked(unit: Unit, ctx: Context, policy_id: str) -> Policy:
-    unit.contractors.lock([get(unit, ctx, policy_id).contractor])
-    return get(unit, ctx, policy_id)  # again: what was read before the lock may have changed
+    return ending.take_back(unit, ctx, policy)
 
 
 def _cancel_time(policy: Policy, wanted: datetime | None, now: datetime) -> datetime:
@@ -123,20 +91,3 @@ def _cancel_time(policy: Policy, wanted: datetime | None, now: datetime) -> date
     else:
         return wanted
     raise InvalidFields([Violation("effective_time", rule)])
-
-
-def _keep(unit: Unit, ctx: Context, changed: Sequence[Policy], told: EventType, kind: CarrierOrderKind) -> None:
-    unit.policies.update(changed)
-    for policy in changed:
-        unit.events.record(told, policy, ctx.now)
-    owed = [order(policy, kind, ctx.now) for policy in changed if policy.remote]
-    if owed:
-        unit.orders.insert(owed)
-
-
-def _loses(assignment: Assignment, ended: Policy) -> bool:
-    """Whether the policy covers it, and only from its own end on; one that is being bound is settled first."""
-    binding = assignment.binding
-    if ended.id not in binding.policies or binding.outcome is BindingOutcome.BINDING_PENDING:
-        return False
-    return max(assignment.effective_time, ended.effective_time) >= ended.end

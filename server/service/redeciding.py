@@ -1,16 +1,15 @@
 """Other decisions about a contractor's assignments, when a policy that they had ends or is back (issue 4)."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from server.domain import anew
-from server.domain.decision import Facts
+from server.domain.enums import CoverageType
 from server.domain.events import EventType
 from server.domain.ports import Unit
-from server.domain.records import Assignment, Binding, DecisionRecord, Evidence, Policy
+from server.domain.records import DecisionRecord, Policy
 from server.service.context import Context
-from server.service.facts import evidence, facts_about
+from server.service.facts import evidence, facts_about, part_of
 
 
 class Loss(NamedTuple):
@@ -18,52 +17,51 @@ class Loss(NamedTuple):
     policies: frozenset[str]  # that it has no more
 
 
+class _Anew(NamedTuple):
+    last: DecisionRecord
+    policy: str  # that ended or is back
+    kept: Sequence[str]  # the assignment's policies but for those that ended
+    types: Collection[CoverageType]  # what they are to cover, or another one
+
+
 def after_loss(unit: Unit, ctx: Context, contractor: str, losses: Sequence[Loss]) -> None:
     """What an assignment's policies covered before they ended, another one may."""
-    if not losses:
-        return
-    assignments = [loss.last.assignment for loss in losses]
-    named, facts = _named(unit, ctx, assignments), facts_about(unit, ctx, contractor, assignments)
-    for last, lost in losses:
-        assignment, about = last.assignment, facts[last.assignment.id]
-        kept = [named[id_] for id_ in assignment.binding.policies if id_ not in lost]
-        covered = set(assignment.coverage_types).difference(assignment.binding.standard_workflow_coverage_types)
-        binding, start = anew.reuse(assignment, kept, covered, about, ctx.now)
-        seen = evidence_of_part(assignment, about, binding, start) | {"policy": min(lost)}
-        _keep(unit, ctx, last, binding, EventType.POLICY_CANCELLED, seen)
+    todo = [
+        _Anew(
+            last,
+            policy=min(lost),
+            kept=[id_ for id_ in last.assignment.binding.policies if id_ not in lost],
+            types=last.assignment.covered_types,
+        )
+        for last, lost in losses
+    ]
+    _decide_anew(unit, ctx, contractor, todo, EventType.POLICY_CANCELLED)
 
 
 def after_reinstatement(unit: Unit, ctx: Context, policy: Policy) -> None:
     """What the policy left uncovered, it or another one may cover now."""
-    left = unit.assignments.uncovered_since(policy)
-    if not left:
+    todo = [
+        _Anew(last, policy=policy.id, kept=binding.policies, types=binding.standard_workflow_coverage_types)
+        for last in unit.assignments.uncovered_since(policy)
+        for binding in [last.assignment.binding]
+    ]
+    _decide_anew(unit, ctx, policy.contractor, todo, EventType.POLICY_REINSTATED)
+
+
+def _decide_anew(unit: Unit, ctx: Context, contractor: str, todo: Sequence[_Anew], trigger: EventType) -> None:
+    """Where the policies would stay the same, there is nothing to decide."""
+    if not todo:
         return
-    assignments = [last.assignment for last in left]
-    named, facts = _named(unit, ctx, assignments), facts_about(unit, ctx, policy.contractor, assignments)
-    for last in left:
+    facts = facts_about(unit, ctx, contractor, [last.assignment for last, *_ in todo])
+    policies = unit.policies.find(ctx.platform, {id_ for _, _, kept, _ in todo for id_ in kept})
+    for last, policy, kept, types in todo:
         assignment, about = last.assignment, facts[last.assignment.id]
-        kept = [named[id_] for id_ in assignment.binding.policies]
-        uncovered = assignment.binding.standard_workflow_coverage_types
-        binding, start = anew.reuse(assignment, kept, uncovered, about, ctx.now)
-        if binding.policies != assignment.binding.policies:
-            seen = evidence_of_part(assignment, about, binding, start) | {"policy": policy.id}
-            _keep(unit, ctx, last, binding, EventType.POLICY_REINSTATED, seen)
-
-
-def evidence_of_part(assignment: Assignment, facts: Facts, binding: Binding, start: datetime) -> Evidence:
-    """`start`: of what was decided about."""
-    part: Evidence = {"part_start": start.isoformat()} if start > assignment.effective_time else {}
-    return evidence(facts, binding) | part
-
-
-def _keep(unit: Unit, ctx: Context, last: DecisionRecord, binding: Binding, trigger: EventType, seen: Evidence) -> None:
-    decision = last.followed_by(binding, ctx.now, trigger.value, seen)
-    unit.assignments.decide_again(decision)
-    before = last.assignment.binding.standard_workflow_coverage_types
-    lost = set(binding.standard_workflow_coverage_types).difference(before)
-    told = EventType.ASSIGNMENT_UNCOVERED if lost else EventType.ASSIGNMENT_COVERED
-    unit.events.record(told, decision.assignment, ctx.now)
-
-
-def _named(unit: Unit, ctx: Context, assignments: Sequence[Assignment]) -> Mapping[str, Policy]:
-    return unit.policies.find(ctx.platform, {id_ for entry in assignments for id_ in entry.binding.policies})
+        binding, start = anew.reuse(assignment, [policies[id_] for id_ in kept], types, about, ctx.now)
+        if binding.policies == assignment.binding.policies:
+            continue
+        seen = evidence(about, binding) | part_of(assignment, start) | {"policy": policy}
+        decision = last.followed_by(binding, ctx.now, trigger.value, seen)
+        unit.assignments.decide_again(decision)
+        uncovered = not decision.assignment.covered_types >= assignment.covered_types
+        told = EventType.ASSIGNMENT_UNCOVERED if uncovered else EventType.ASSIGNMENT_COVERED
+        unit.events.record(told, decision.assignment, ctx.now)

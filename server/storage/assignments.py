@@ -73,19 +73,19 @@ class Assignments:
 
     def decide_again(self, entry: DecisionRecord) -> None:
         shown = {"decision": entry.number, "outcome": entry.assignment.binding.outcome}
-        self._connection.execute(
-            update(assignments).where(*_is(entry.assignment.contractor, entry.assignment.id)), shown
-        )
+        self._update(entry.assignment, shown)
         self._connection.execute(decisions.insert(), _decision_row(entry))
 
     def cancel(self, assignment: Assignment) -> None:
-        cancelled = {name: getattr(assignment, name) for name in ("status", "cancel_time", "cancel_reason")}
-        self._connection.execute(update(assignments).where(*_is(assignment.contractor, assignment.id)), cancelled)
+        self._update(
+            assignment, {name: getattr(assignment, name) for name in ("status", "cancel_time", "cancel_reason")}
+        )
 
     def extend(self, assignment: Assignment) -> None:
-        self._connection.execute(
-            update(assignments).where(*_is(assignment.contractor, assignment.id)), {"end_time": assignment.end_time}
-        )
+        self._update(assignment, {"end_time": assignment.end_time})
+
+    def _update(self, assignment: Assignment, values: dict[str, Any]) -> None:
+        self._connection.execute(update(assignments).where(*_is(assignment.contractor, assignment.id)), values)
 
     def naming(self, platform: str, contractor: str, policies: Collection[str]) -> list[DecisionRecord]:
         return self._last(platform, contractor, or_(*(_names(decisions, policy) for policy in policies)))

@@ -5,7 +5,7 @@ import asyncio
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from optin.v1 import assignment_service_pb2 as pb
-from optin.v1.resources_pb2 import BindingOutcome, Event
+from optin.v1.resources_pb2 import Event
 
 from server.api import render
 from server.api.call import Call
@@ -14,13 +14,10 @@ from server.api.parse import parse
 from server.api.requests.assignments import ExtendAssignment, ListAssignments, ListBindingDecisions, creation
 from server.api.wire import embedded
 from server.domain.errors import InvalidFields, Violation
-from server.domain.ports import Unit
 from server.domain.records import Assignment
 from server.service import assignments, extending
-from server.service.binding import Asked
 from server.service.events import Rendered
-from server.service.issuing import Attempt
-from server.service.once import Awaits, Reply
+from server.service.once import Reply
 
 MOST_IN_A_BATCH = 200
 
@@ -28,6 +25,11 @@ MOST_IN_A_BATCH = 200
 def created(assignment: Assignment) -> pb.CreateAssignmentResponse:
     message = render.assignment(assignment)
     return pb.CreateAssignmentResponse(assignment=message, outcome=message.binding.outcome)
+
+
+def extended(assignment: Assignment) -> pb.ExtendAssignmentResponse:
+    message = render.assignment(assignment)
+    return pb.ExtendAssignmentResponse(assignment=message, outcome=message.binding.outcome)
 
 
 ASSIGNMENT = pb.CreateAssignmentResponse.DESCRIPTOR.fields_by_name["assignment"]
@@ -87,9 +89,9 @@ class AssignmentService:
 
     async def ExtendAssignment(self, request: pb.ExtendAssignmentRequest, call: Call) -> Reply:
         wanted = parse(ExtendAssignment, request)
-
-        def extend(unit: Unit, attempt: Attempt) -> pb.ExtendAssignmentResponse | Awaits | Asked:
-            made = extending.extend(
+        return await call.change_or_wait(
+            request,
+            lambda unit, attempt: extending.extend(
                 unit,
                 call.ctx,
                 call.binder,
@@ -97,14 +99,9 @@ class AssignmentService:
                 wanted.id,
                 wanted.end_time,
                 past_allowed=call.past_starts_allowed,
-            )
-            if not isinstance(made, Assignment):
-                return made
-            return pb.ExtendAssignmentResponse(
-                assignment=render.assignment(made), outcome=BindingOutcome.ValueType(made.binding.outcome)
-            )
-
-        return await call.change_or_wait(request, extend)
+            ),
+            extended,
+        )
 
     async def ListAssignments(self, request: pb.ListAssignmentsRequest, call: Call) -> pb.ListAssignmentsResponse:
         wanted = parse(ListAssignments, request)

@@ -7,10 +7,8 @@ from server.api.call import Call
 from server.api.fields import IdRequest
 from server.api.parse import parse
 from server.api.requests.policies import CancelPolicy, ListPolicies
-from server.domain.ports import Unit
 from server.service import policies
-from server.service.issuing import Attempt
-from server.service.once import Awaits, Reply
+from server.service.once import Reply
 
 
 class PolicyService:
@@ -32,14 +30,13 @@ class PolicyService:
 
     async def CancelPolicy(self, request: pb.CancelPolicyRequest, call: Call) -> Reply:
         wanted = parse(CancelPolicy, request)
-
-        def cancel(unit: Unit, attempt: Attempt) -> pb.CancelPolicyResponse | Awaits:
-            made = policies.cancel(unit, call.ctx, attempt, wanted.id, wanted.reason, wanted.effective_time)
-            if isinstance(made, Awaits):
-                return made
-            return pb.CancelPolicyResponse(policy=render.policy(made, call.ctx.now))
-
-        return await call.change_or_wait(request, cancel)
+        return await call.change_or_wait(
+            request,
+            lambda unit, attempt: policies.cancel(
+                unit, call.ctx, attempt, wanted.id, wanted.reason, wanted.effective_time
+            ),
+            lambda policy: pb.CancelPolicyResponse(policy=render.policy(policy, call.ctx.now)),
+        )
 
     async def ReinstatePolicy(self, request: pb.ReinstatePolicyRequest, call: Call) -> Reply:
         wanted = parse(IdRequest, request)

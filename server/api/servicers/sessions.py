@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from google.protobuf.message import Message
 from optin.v1 import application_session_service_pb2 as pb
 
 from server.api import render
@@ -19,24 +18,13 @@ from server.api.requests.sessions import (
 )
 from server.domain.records import ApplicationSession
 from server.service import applications
-from server.service.binding import Asked
-from server.service.once import Awaits, Reply
+from server.service.once import Reply
 
 
 def completed_bytes(session: ApplicationSession, now: datetime) -> bytes:
     """The response to who completed an application, by the last step or in review: on the wire both are the same."""
     message = render.application_session(session, now)
     return pb.SubmitApplicationStepResponse(application_session=message).SerializeToString(deterministic=True)
-
-
-def _response(
-    response: type[pb.SubmitApplicationStepResponse | pb.ReviewApplicationSessionResponse],
-    submitted: applications.Submitted,
-    now: datetime,
-) -> Message | Awaits | Asked:
-    if not isinstance(submitted, ApplicationSession):
-        return submitted
-    return response(application_session=render.application_session(submitted, now))
 
 
 class ApplicationSessionService:
@@ -89,10 +77,11 @@ class ApplicationSessionService:
         wanted = parse(SubmitApplicationStep, request, has_a_step)
         return await call.change_or_wait(
             request,
-            lambda unit, attempt: _response(
-                pb.SubmitApplicationStepResponse,
-                applications.submit_step(unit, call.ctx, call.binder, attempt, wanted.id, wanted.step()),
-                call.ctx.now,
+            lambda unit, attempt: applications.submit_step(
+                unit, call.ctx, call.binder, attempt, wanted.id, wanted.step()
+            ),
+            lambda session: pb.SubmitApplicationStepResponse(
+                application_session=render.application_session(session, call.ctx.now)
             ),
         )
 
@@ -100,10 +89,9 @@ class ApplicationSessionService:
         w = parse(ReviewApplicationSession, request)
         return await call.change_or_wait(
             request,
-            lambda unit, attempt: _response(
-                pb.ReviewApplicationSessionResponse,
-                applications.review(unit, call.ctx, call.binder, attempt, w.id, w.decision, w.note),
-                call.ctx.now,
+            lambda unit, attempt: applications.review(unit, call.ctx, call.binder, attempt, w.id, w.decision, w.note),
+            lambda session: pb.ReviewApplicationSessionResponse(
+                application_session=render.application_session(session, call.ctx.now)
             ),
         )
 

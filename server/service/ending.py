@@ -1,0 +1,68 @@
+"""Policies as they end or come back: told, owed to a remote carrier, and their assignments decided anew."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from server.domain.enums import BindingOutcome, CarrierOrderKind, PolicyStatus
+from server.domain.events import EventType
+from server.domain.ports import Unit
+from server.domain.records import Assignment, DecisionRecord, Policy
+from server.service import redeciding
+from server.service.context import Context
+from server.service.redeciding import Loss
+from server.service.settling import order
+
+CAN_END = (PolicyStatus.ACTIVE, PolicyStatus.EXPIRED)
+"""How a policy reads that may be cancelled."""
+
+
+def resting_on(unit: Unit, ctx: Context, policies: Sequence[Policy]) -> Sequence[DecisionRecord]:
+    """The last decision about each assignment that names some of the policies, which are of one contractor."""
+    return unit.assignments.naming(ctx.platform, policies[0].contractor, [policy.id for policy in policies])
+
+
+def end(
+    unit: Unit,
+    ctx: Context,
+    policies: Sequence[Policy],
+    reason: str,
+    time: datetime,
+    last: Sequence[DecisionRecord],
+) -> list[Policy]:
+    """Cancels policies of one contractor, now or later. `last`: about the assignments that rest on them."""
+    status = PolicyStatus.ACTIVE if time > ctx.now else PolicyStatus.CANCELLED
+    ended = [
+        replace(p, status=status, cancel_time=time, cancel_reason=reason, revision=p.revision + 1) for p in policies
+    ]
+    _keep(unit, ctx, ended, EventType.POLICY_CANCELLED, CarrierOrderKind.CANCEL)
+    losses = [Loss(entry, frozenset(p.id for p in ended if _loses(entry.assignment, p))) for entry in last]
+    redeciding.after_loss(unit, ctx, ended[0].contractor, [loss for loss in losses if loss.policies])
+    return ended
+
+
+def take_back(unit: Unit, ctx: Context, policy: Policy) -> Policy:
+    """The policy in force again, as if it had not been cancelled."""
+    policy = replace(
+        policy, status=PolicyStatus.ACTIVE, cancel_time=None, cancel_reason="", revision=policy.revision + 1
+    )
+    _keep(unit, ctx, [policy], EventType.POLICY_REINSTATED, CarrierOrderKind.REINSTATE)
+    redeciding.after_reinstatement(unit, ctx, policy)
+    return policy
+
+
+def _keep(unit: Unit, ctx: Context, changed: Sequence[Policy], told: EventType, kind: CarrierOrderKind) -> None:
+    unit.policies.update(changed)
+    for policy in changed:
+        unit.events.record(told, policy, ctx.now)
+    owed = [order(policy, kind, ctx.now) for policy in changed if policy.remote]
+    if owed:
+        unit.orders.insert(owed)
+
+
+def _loses(assignment: Assignment, ended: Policy) -> bool:
+    """Whether the policy covers it, and only from its own end on; one that is being bound is settled first."""
+    binding = assignment.binding
+    if ended.id not in binding.policies or binding.outcome is BindingOutcome.BINDING_PENDING:
+        return False
+    return max(assignment.effective_time, ended.effective_time) >= ended.end
