@@ -234,8 +234,7 @@ def _settle(call: _Call, result: object) -> None:
     if call.answer.done():  # the caller went away
         if call.when_left and not isinstance(result, Exception):
             call.when_left(result)
-        return
-    if isinstance(result, Exception):
+    elif isinstance(result, Exception):
         call.answer.set_exception(result)
     else:
         call.answer.set_result(result)
