@@ -18,6 +18,7 @@ from server.domain.carrier import Carrier, RemoteCarrier
 from server.domain.ports import Clock
 from server.health import following
 from server.service import expiry, retention
+from server.service.access import Access
 from server.service.assignments import CreateAssignments
 from server.service.binding import Binder
 from server.service.calls import Calls, Terms
@@ -90,7 +91,9 @@ async def running(
         else:
             in_house = carrier
         create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered)
-        server.offer(Calls(storage, writer, create, settlements, remote, clock, _terms(settings), feed))
+        access = Access(storage, clock, open_to_all=settings.open_to_all, processes=settings.workers)
+        await access.look()
+        server.offer(Calls(storage, writer, create, settlements, remote, clock, _terms(settings), feed, access))
         port = server.bind(settings.host, settings.port)
         # Stopped in the opposite order: calls in flight, what they left under way, the writer, its events.
         writer.start()
@@ -101,6 +104,7 @@ async def running(
             tasks.start_loop(rounds(f"sweep of {some.__name__}", step, retention.ROUND_SECONDS))
         tasks.start_loop(rounds("expiries", partial(expiry.tell_expiries, writer, clock), expiry.ROUND_SECONDS))
         tasks.start_loop(feed.run())
+        tasks.start_loop(access.follow())
         if remote is not None:
             tasks.start_loop(rounds("recovery", remote.recover, RECONCILE_SECONDS))
             tasks.start_loop(rounds("reconciliation", remote.reconcile, RECONCILE_SECONDS))

@@ -4,27 +4,22 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Coroutine
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import structlog
 import typer
 import uvloop
-from pydantic import ValidationError
 
 from server import __version__, logs
-from server.api.server import PortTaken
 from server.app import migrated, running
+from server.commands import access
 from server.commands.audit import print_audit
 from server.commands.demo import run_demo
+from server.commands.explained import fail, masked, parsed_time, run_or_explain, settings_from
 from server.commands.fake_carrier import fake_carrier
 from server.config import Environment, LogFormat, LogLevel, Settings
-from server.domain.errors import StorageUnavailable
-from server.storage import schema
-from server.storage.sqlite import FileInUse
-from server.supervisor import WorkersFailed, employed, supervised, work
+from server.supervisor import employed, supervised, work
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -60,10 +55,10 @@ def serve(
     workers: Annotated[str | None, Number] = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT."""
-    settings = _settings(locals())
+    settings = settings_from(locals())
     _configure_logs(settings)
     _collect_rarely()
-    _run_or_explain(_serve(settings), settings)
+    run_or_explain(_serve(settings), settings)
 
 
 @app.command(hidden=True)
@@ -72,18 +67,18 @@ def worker() -> None:
     try:
         number, settings, line = employed()
     except OSError:
-        _fail("A worker is started by `optin serve --workers`.")
+        fail("A worker is started by `optin serve --workers`.")
     _configure_logs(settings, worker=number)
     _collect_rarely()
-    _run_or_explain(work(settings, line), settings)
+    run_or_explain(work(settings, line), settings)
 
 
 @app.command()
 def migrate(database_url: Annotated[str | None, Flag] = None) -> None:
     """Bring the database to this version's schema."""
-    settings = _settings(locals())
-    _run_or_explain(migrated(settings), settings)
-    print(f"{_masked(settings)} has the schema of version {__version__}.")
+    settings = settings_from(locals())
+    run_or_explain(migrated(settings), settings)
+    print(f"{masked(settings)} has the schema of version {__version__}.")
 
 
 @app.command()
@@ -93,9 +88,9 @@ def audit(
     now: Annotated[str | None, Time] = None,
 ) -> None:
     """Check everything that should hold in a database, beside a server or without one; exit code 1 if not all does."""
-    time = _time("now", now) if now is not None else None
-    settings = _settings({"database_url": database_url, "carrier_timeout": carrier_timeout})
-    _run_or_explain(print_audit(settings.url, now=time, limit=settings.carrier_timeout), settings)
+    time = parsed_time("now", now) if now is not None else None
+    settings = settings_from({"database_url": database_url, "carrier_timeout": carrier_timeout})
+    run_or_explain(print_audit(settings.url, now=time, limit=settings.carrier_timeout), settings)
 
 
 @app.command()
@@ -107,6 +102,8 @@ def demo() -> None:
 
 
 app.command()(fake_carrier)
+app.add_typer(access.platform, name="platform")
+app.add_typer(access.key, name="key")
 
 
 @app.command()
@@ -122,7 +119,7 @@ async def _serve(settings: Settings) -> None:
     async with supervised(settings) if settings.workers > 1 else running(settings) as server:
         address = f"[{settings.host}]:{server.port}" if ":" in settings.host else f"{settings.host}:{server.port}"
         print(f"optin {__version__} listens on {address}")
-        print(f"  database     {_masked(settings)}")
+        print(f"  database     {masked(settings)}")
         print(f"  environment  {settings.environment}")
         if settings.workers > 1:
             print(f"  workers      {settings.workers}")
@@ -140,59 +137,6 @@ def _collect_rarely() -> None:
 def _configure_logs(settings: Settings, *, worker: int | None = None) -> None:
     on_terminal = sys.stdout.isatty() if settings.log_format is None else settings.log_format is LogFormat.CONSOLE
     logs.configure(console=on_terminal, level=settings.log_level, worker=worker)
-
-
-def _settings(flags: dict[str, Any]) -> Settings:
-    """The flags that were given, over the environment, over the defaults."""
-    try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
-    except ValidationError as error:
-        bad = error.errors()[0]
-        name = str(bad["loc"][0])
-        rule = bad["msg"].removeprefix("Value error, ")
-        _fail(f"--{name.replace('_', '-')} (OPTIN_{name.upper()}): {rule}.")
-
-
-def _time(name: str, value: str) -> datetime:
-    """In UTC, unless it says otherwise."""
-    try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        _fail(f"--{name}: must be a time like 2026-11-22T12:00:00Z.")
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _run_or_explain(main: Coroutine[None, None, None], settings: Settings) -> None:
-    """Runs it, or says in one sentence what to do, with exit code 1."""
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main)
-    except PortTaken as error:
-        _fail(
-            f"{error} is taken by another process, or is no address of this machine; "
-            "stop the other, or choose another address with --port and --host."
-        )
-    except FileInUse as error:
-        _fail(f"Another server uses {error}; stop it, or choose another file with --database-url.")
-    except schema.SchemaTooNew:
-        _fail(f"{_masked(settings)} has a newer schema than version {__version__}; install the newer version.")
-    except schema.SchemaOfOthers:
-        _fail(f"{_masked(settings)} has tables of another program; choose an empty database with --database-url.")
-    except schema.SchemaTooOld:
-        _fail(f"{_masked(settings)} does not have this version's schema; run `optin migrate` first.")
-    except WorkersFailed:
-        raise typer.Exit(1) from None
-    except StorageUnavailable:
-        _fail(f"{_masked(settings)} cannot be reached; check that it runs and that OPTIN_DATABASE_URL is right.")
-
-
-def _fail(sentence: str) -> NoReturn:
-    print(sentence, file=sys.stderr)
-    raise typer.Exit(1)
-
-
-def _masked(settings: Settings) -> str:
-    return settings.url.render_as_string(hide_password=True)
 
 
 if __name__ == "__main__":

@@ -37,21 +37,22 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-def _duration(value: Any) -> Any:
+def duration(value: Any) -> Any:
+    """Raises ValueError."""
     if isinstance(value, timedelta):
         return value
     match = re.fullmatch(r"([0-9]{1,9})([dhms]?)", str(value).strip())
-    duration = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else timedelta()
-    if not timedelta() < duration <= LONGEST:
+    read = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else timedelta()
+    if not timedelta() < read <= LONGEST:
         raise ValueError(f"must be like 30d, 24h, 15m or a number of seconds, from 1 to {LONGEST.days}d")
-    return duration
+    return read
 
 
 def _seconds(duration: timedelta) -> int:
     return int(duration.total_seconds())
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds, when_used="json")]
+Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(_seconds, when_used="json")]
 
 
 IN_HOUSE = "in-house"
@@ -106,6 +107,11 @@ class Settings(BaseSettings):
         if value > 1 and info.data.get("database_url", "").startswith("sqlite"):
             raise ValueError("must be 1 on SQLite, which takes one server process; for more, use PostgreSQL")
         return value
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether who sends no key may call: a sandbox that only this machine reaches."""
+        return self.environment is Environment.SANDBOX and self.host in ("127.0.0.1", "::1", "localhost")
 
     @property
     def url(self) -> URL:

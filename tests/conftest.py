@@ -18,6 +18,7 @@ from server.app import running
 from server.config import Settings
 from server.storage import schema
 from tests.support.client import Client
+from tests.support.keys import made_keys
 from tests.support.postgres import PostgresCluster, PostgresMissing
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -105,9 +106,11 @@ def serve(tmp_path: Path, clock: Clock, sqlite_template: Path) -> Serving:
     async def serving(*, carrier: Any = None, **settings: Any) -> AsyncIterator[Client]:
         if "database_url" not in settings:
             settings["database_url"] = sqlite_copy(sqlite_template, tmp_path)
+        chosen = Settings(port=0, **settings)
+        keys = [] if chosen.open_to_all else [await made_keys(chosen.database_url)]
         async with (
-            running(Settings(port=0, **settings), carrier=carrier, clock=clock) as server,
-            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+            running(chosen, carrier=carrier, clock=clock) as server,
+            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", interceptors=keys) as channel,
         ):
             yield Client(channel)
 

@@ -177,6 +177,7 @@ async def test_a_file_comes_with_its_imports_and_comments(address: str, service:
         "google/protobuf/descriptor.proto",
         "google/protobuf/timestamp.proto",
         "google/rpc/status.proto",
+        "optin/v1/access.proto",
         "optin/v1/resources.proto",
     ]
     assert files[0].name == asked

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
 from server.api.statuses import status_of
+from server.domain.callers import Caller
 from server.domain.decision import AssignmentRequest
 from server.domain.errors import DomainError, Retryable
 from server.domain.events import EventType
@@ -33,15 +34,27 @@ Stream = Callable[[Any, "Call"], AsyncGenerator[bytes, None]]
 class Call:
     """`method` is the full name (`optin.v1.JobService/CreateJob`)."""
 
-    def __init__(self, calls: Calls, method: str, call_id: str) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        method: str,
+        call_id: str,
+        caller: Caller,
+        still_known: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`still_known` raises when the caller is not known any more: for streams, which outlive a key."""
         self._calls = calls
         self._method = method
         self._call_id = call_id
-        self.ctx = calls.context()
+        self._caller = caller
+        self._still_known = still_known
+        self.ctx = calls.context(caller, method)
         self.past_starts_allowed = calls.terms.past_starts_allowed
         self.binder: Binder = calls.binder
 
     async def answer(self, method: Method, request: Message) -> Message | Reply:
+        if self._caller.is_underwriter:
+            await self._go_where_the_work_is(request)
         try:
             return await method(request, self)
         except Retryable:
@@ -56,18 +69,30 @@ class Call:
         """What `method` would have answered to a call of its own; errors as their status."""
         name = f"{self._method.partition('/')[0]}/{method.__name__}"
         try:
-            return await Call(self._calls, name, self._call_id).answer(method, request)
+            return await Call(self._calls, name, self._call_id, self._caller).answer(method, request)
         except Exception as error:
             if not isinstance(error, DomainError):
                 log.exception("item", method=name, call_id=self._call_id)
             return status_of(error, self._call_id)
 
+    async def _go_where_the_work_is(self, request: Message) -> None:
+        resource = getattr(request, "id", "") or getattr(request, "category_code", "")
+        reads = not hasattr(request, "request_id")
+        platform = await self._calls.access.platform_of_work(self._caller, resource, reads=reads)
+        self.ctx = self._calls.context(self._caller, self._method, platform)
+
     async def read(self, work: Callable[[Unit], T]) -> T:
-        return await self._calls.read(work)
+        return await self._calls.read(self.ctx, work)
 
     async def change(self, request: Message, work: Callable[[Unit], Message]) -> Reply:
         """Once for each request id; `work` gives the response."""
-        return await self._calls.change(self.ctx, self.key(request), lambda unit: _reply(work(unit)))
+
+        def result(unit: Unit) -> Reply:
+            response = work(unit)
+            unit.trail.record(self.ctx.platform, self.ctx.act(changed_by(response)))
+            return _reply(response)
+
+        return await self._calls.change(self.ctx, self.key(request), result)
 
     async def change_or_wait(
         self, request: Message, work: Callable[[Unit, Attempt], T | Awaits | Asked], respond: Callable[[T], Message]
@@ -76,7 +101,12 @@ class Call:
 
         def result(unit: Unit, attempt: Attempt) -> Result:
             made = work(unit, attempt)
-            return made if isinstance(made, Awaits | Asked) else _reply(respond(made))
+            if isinstance(made, Awaits):
+                return made
+            answer = made if isinstance(made, Asked) else respond(made)
+            changed = answer.pending.settles if isinstance(answer, Asked) else changed_by(answer)
+            unit.trail.record(self.ctx.platform, self.ctx.act(changed))
+            return answer if isinstance(answer, Asked) else _reply(answer)
 
         return await self._calls.change_or_wait(self.ctx, self.key(request), result)
 
@@ -84,12 +114,13 @@ class Call:
         return await self._calls.create_assignment(self.ctx, self.key(request), wanted)
 
     def watch(self, after: str, types: frozenset[EventType], *, batched: bool) -> AsyncGenerator[bytes, None]:
-        return self._calls.feed.watch(Wanted(platform=self.ctx.platform, types=types, batched=batched), after)
+        wanted = Wanted(platform=self.ctx.platform, types=types, batched=batched)
+        return self._calls.feed.watch(wanted, after, self._still_known)
 
     async def _kept(self, request: Message) -> Reply | None:
         """The first response to this very request, when it was sent before and is kept."""
         key = self.key(request)
-        return await self._calls.read(lambda unit: kept(unit, key)) if key else None
+        return await self.read(lambda unit: kept(unit, key)) if key else None
 
     def key(self, request: Message) -> RequestKey | None:
         """Same request id, same method, same contents: the same request (spec 8)."""
@@ -101,6 +132,12 @@ class Call:
         contents.ClearField("request_id")
         digest = hashlib.sha256(self._method.encode() + b"\0" + contents.SerializeToString(deterministic=True))
         return RequestKey(platform=self.ctx.platform, request_id=request_id, digest=digest.digest())
+
+
+def changed_by(response: Message) -> str:
+    """The id of what a response shows, which is what its call changed."""
+    resource = getattr(response, response.DESCRIPTOR.fields[0].name)
+    return str(getattr(resource, "id", "") or resource.code)
 
 
 def _reply(response: Message) -> Reply:

@@ -5,7 +5,6 @@ because a replay is the stored bytes.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
 from contextlib import aclosing, suppress
@@ -17,21 +16,20 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from uuid_utils import uuid7
 
 from server.api.call import Call
+from server.api.door import Door, Told, told_by
 from server.api.gate import Gate
-from server.api.statuses import MalformedRequest, code_of, told_of
-from server.domain.errors import DomainError, Overloaded
+from server.api.statuses import CALL_ID, MalformedRequest, abort, code_of
+from server.domain.callers import Caller
+from server.domain.errors import DomainError, Overloaded, PlatformLimited
+from server.service import roles
 from server.service.calls import Calls
 from server.service.once import Reply
 
 log = structlog.get_logger("optin.call")
 
-CALL_ID = "x-call-id"
 REPLAYED = ("idempotent-replayed", "true")
-STATUS_DETAILS = "grpc-status-details-bin"
-PRINTABLE = re.compile(r"[\x21-\x7e]{1,64}")
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -41,9 +39,11 @@ class Servicer(Protocol):
     stream a generator of the messages' bytes."""
 
 
-def service_handler(service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate) -> grpc.GenericRpcHandler:
+def service_handler(
+    service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate, door: Door
+) -> grpc.GenericRpcHandler:
     handlers = {
-        method.name: _handler(_Handler(method, getattr(servicer, method.name), calls, gate), method)
+        method.name: _handler(_Handler(method, getattr(servicer, method.name), calls, gate, door), method)
         for method in service.methods
     }
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
@@ -56,31 +56,39 @@ def _handler(handler: "_Handler", method: MethodDescriptor) -> "grpc.RpcMethodHa
 
 
 class _Handler:
-    def __init__(self, method: MethodDescriptor, call: Callable[[Any, Call], Any], calls: Calls, gate: Gate) -> None:
+    def __init__(
+        self, method: MethodDescriptor, call: Callable[[Any, Call], Any], calls: Calls, gate: Gate, door: Door
+    ) -> None:
         self._name = f"{method.containing_service.full_name}/{method.name}"
         self._request = GetMessageClass(method.input_type)
         self._call = call
         self._calls = calls
         self._gate = gate
+        self._door = door
         self._changes = method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
 
     async def handle(self, raw: bytes, context: Context) -> bytes:
         started = time.perf_counter()
-        call_id = _call_id(context)
+        told = told_by(context)
+        call_id, caller = told.call_id, None
         error: Exception | None = None
         reply = Reply(b"")
         try:
             with self._gate:
-                reply = await self._in_time(raw, call_id, context)
+                caller = self._known(told)
+                with self._door.access.admitted(caller):
+                    reply = await self._in_time(raw, call_id, context, caller)
         except asyncio.CancelledError:  # the caller went away, or its deadline has passed
             log.info("call", method=self._name, code="CANCELLED", ms=_ms_since(started), call_id=call_id)
             raise
         except Exception as raised:
             error = raised
         with suppress(Exception):  # a log that cannot be written (no disk, no reader) changes no answer
-            self._log(call_id, started, reply, error)
+            self._log(call_id, caller, started, reply, error)
+        if isinstance(error, PlatformLimited):
+            await self._door.hold(context.time_remaining())
         if error is not None:
-            await _abort(context, error, call_id)
+            await abort(context, error, call_id)
         trailing = ((CALL_ID, call_id), REPLAYED) if reply.replayed else ((CALL_ID, call_id),)
         context.set_trailing_metadata(trailing)
         return reply.body
@@ -88,10 +96,12 @@ class _Handler:
     async def stream(self, raw: bytes, context: Context) -> None:
         """Ends when the caller leaves, or with an error: what is streamed has no end of its own."""
         started = time.perf_counter()
-        call_id = _call_id(context)
+        told = told_by(context)
+        call_id, caller = told.call_id, None
         try:
             self._gate.require_open()
-            call = Call(self._calls, self._name, call_id)
+            caller = self._known(told)
+            call = Call(self._calls, self._name, call_id, caller, lambda: self._known(told))
             async with aclosing(self._call(self._parsed(raw), call)) as messages:
                 async for message in messages:
                     await context.write(message)
@@ -100,8 +110,14 @@ class _Handler:
             raise
         except Exception as error:
             with suppress(Exception):
-                self._log(call_id, started, Reply(b""), error)
-            await _abort(context, error, call_id)
+                self._log(call_id, caller, started, Reply(b""), error)
+            await abort(context, error, call_id)
+
+    def _known(self, told: Told) -> Caller:
+        """Raises InvalidCredentials, RoleNotAllowed."""
+        caller = self._door.caller(told)
+        roles.require(caller, self._name)
+        return caller
 
     def _parsed(self, raw: bytes) -> Message:
         """Raises MalformedRequest."""
@@ -110,18 +126,15 @@ class _Handler:
         except DecodeError:
             raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name) from None
 
-    async def _in_time(self, raw: bytes, call_id: str, context: Context) -> Reply:
+    async def _in_time(self, raw: bytes, call_id: str, context: Context, caller: Caller) -> Reply:
         """A change that cannot be answered by its deadline is refused before it is parsed."""
         seconds_left = context.time_remaining()
         if self._changes and seconds_left is not None and self._calls.wait_seconds() > seconds_left:
             raise Overloaded(limit="the call would wait past its deadline")
-        return await self._answer(raw, call_id)
-
-    async def _answer(self, raw: bytes, call_id: str) -> Reply:
-        answer = await Call(self._calls, self._name, call_id).answer(self._call, self._parsed(raw))
+        answer = await Call(self._calls, self._name, call_id, caller).answer(self._call, self._parsed(raw))
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
-    def _log(self, call_id: str, started: float, reply: Reply, error: Exception | None) -> None:
+    def _log(self, call_id: str, caller: Caller | None, started: float, reply: Reply, error: Exception | None) -> None:
         if isinstance(error, Overloaded):
             self._gate.tell_refused(error)
             return
@@ -131,6 +144,8 @@ class _Handler:
             "ms": _ms_since(started),
             "call_id": call_id,
         }
+        if caller is not None:
+            entry["caller"] = caller.actor
         if reply.outcome or reply.replayed:
             entry["outcome"] = reply.outcome or "REPLAYED"
         if error is None:
@@ -141,18 +156,5 @@ class _Handler:
             log.error("call", **entry, exc_info=error)
 
 
-async def _abort(context: Context, error: Exception, call_id: str) -> None:
-    message, details = told_of(error, call_id)
-    await context.abort(code_of(error), message, trailing_metadata=((CALL_ID, call_id), (STATUS_DETAILS, details)))
-
-
 def _ms_since(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 2)
-
-
-def _call_id(context: Context) -> str:
-    """The caller's, when it is one that can stand in a log; else a new one."""
-    for key, value in context.invocation_metadata() or ():
-        if key == CALL_ID and isinstance(value, str) and PRINTABLE.fullmatch(value):
-            return value
-    return str(uuid7())

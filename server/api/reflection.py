@@ -20,6 +20,10 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
+from server.api.door import Door, told_by
+from server.api.statuses import abort
+from server.domain.errors import InvalidCredentials
+
 HEALTH = "grpc.health.v1.Health"
 # The messages of the two are the same on the wire, so that one method serves both.
 REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
@@ -35,27 +39,36 @@ def load_descriptor_set() -> bytes:
     return files("optin.v1").joinpath("optin.binpb").read_bytes()
 
 
-def reflection_handlers(descriptor_set: bytes, served: Sequence[str]) -> list[grpc.GenericRpcHandler]:
+def reflection_handlers(
+    descriptor_set: bytes, served: Sequence[str], door: Door | None = None
+) -> list[grpc.GenericRpcHandler]:
     """Handlers that list these services, health and reflection, and describe all that the set declares.
 
-    The set has to contain the imports of its files.
+    Any key opens the door; without one, it is open. The set has to contain the imports of its files.
     """
     ours = FileDescriptorSet.FromString(descriptor_set).file
     protos = {proto.name: proto for proto in (*_files_of_packages(), *ours)}
     listed = tuple(dict.fromkeys((*served, HEALTH, *REFLECTION)))
     # No (de)serializer: what one raises would reach the client as UNKNOWN, with the exception's text.
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
-        _Reflection(_Declarations(protos), listed).info
+        _Reflection(_Declarations(protos), listed, door).info
     )
     return [grpc.method_handlers_generic_handler(service, {"ServerReflectionInfo": handler}) for service in REFLECTION]
 
 
 class _Reflection:
-    def __init__(self, declarations: "_Declarations", listed: Sequence[str]) -> None:
+    def __init__(self, declarations: "_Declarations", listed: Sequence[str], door: Door | None) -> None:
         self._declarations = declarations
+        self._door = door
         self._listed = pb.ListServiceResponse(service=[pb.ServiceResponse(name=name) for name in listed])
 
     async def info(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        if self._door is not None:
+            told = told_by(context)
+            try:
+                self._door.caller(told)
+            except InvalidCredentials as error:
+                await abort(context, error, told.call_id)
         count = 0
         async for raw in requests:
             count += 1

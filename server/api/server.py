@@ -15,6 +15,7 @@ from optin.v1 import (
     quote_service_pb2,
 )
 
+from server.api.door import Door
 from server.api.gate import Gate
 from server.api.handler import Servicer, service_handler
 from server.api.health import Health
@@ -71,8 +72,11 @@ class GrpcServer:
 
     def offer(self, calls: Calls) -> None:
         """The services, over these use cases."""
-        handlers = [service_handler(descriptor, servicer(), calls, self._gate) for descriptor, servicer in SERVICES]
-        handlers += reflection_handlers(load_descriptor_set(), NAMES)
+        door = Door(calls.access)
+        handlers = [
+            service_handler(descriptor, servicer(), calls, self._gate, door) for descriptor, servicer in SERVICES
+        ]
+        handlers += reflection_handlers(load_descriptor_set(), NAMES, door)
         self._server.add_generic_rpc_handlers(tuple(handlers))
 
     def bind(self, host: str, port: int) -> int:

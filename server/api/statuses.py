@@ -9,10 +9,13 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2 as details
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
+from grpc.aio import ServicerContext
 
 from server.domain import errors
 
 DOMAIN = "optin.v1"
+CALL_ID = "x-call-id"
+STATUS_DETAILS = "grpc-status-details-bin"
 MOST_VIOLATIONS = 25  # details travel in metadata, which clients bound at 8 KiB
 LOOKS_LIKE_AN_ID = re.compile(r"[a-z]{2,3}_[0-9A-Za-z]{1,40}")
 
@@ -26,6 +29,8 @@ CODES: dict[type[Exception], StatusCode] = {
     errors.InvalidFields: StatusCode.INVALID_ARGUMENT,
     errors.InvalidPageToken: StatusCode.INVALID_ARGUMENT,
     MalformedRequest: StatusCode.INVALID_ARGUMENT,
+    errors.InvalidCredentials: StatusCode.UNAUTHENTICATED,
+    errors.RoleNotAllowed: StatusCode.PERMISSION_DENIED,
     errors.NotFound: StatusCode.NOT_FOUND,
     errors.AlreadyExists: StatusCode.ALREADY_EXISTS,
     errors.FailedPrecondition: StatusCode.FAILED_PRECONDITION,
@@ -38,6 +43,12 @@ CODES: dict[type[Exception], StatusCode] = {
 
 def code_of(error: Exception) -> StatusCode:
     return next(CODES[cls] for cls in type(error).__mro__ if cls in CODES)
+
+
+async def abort(context: ServicerContext[bytes, bytes], error: Exception, call_id: str) -> None:
+    """Ends the call with the error's status."""
+    message, details = told_of(error, call_id)
+    await context.abort(code_of(error), message, trailing_metadata=((CALL_ID, call_id), (STATUS_DETAILS, details)))
 
 
 def status_of(error: Exception, call_id: str) -> Status:
@@ -58,14 +69,15 @@ def status_of(error: Exception, call_id: str) -> Status:
 def told_of(error: Exception, call_id: str) -> tuple[str, bytes]:
     """The status's message, and the status as its details carry it. Of the few refusals for load each is made once."""
     if isinstance(error, errors.Overloaded):
-        return _told_of_overload(error.metadata["limit"])
+        return _told_of_overload(error.metadata["limit"], of_platform=isinstance(error, errors.PlatformLimited))
     status = status_of(error, call_id)
     return status.message, status.SerializeToString()
 
 
 @lru_cache(16)
-def _told_of_overload(limit: str) -> tuple[str, bytes]:
-    status = status_of(errors.Overloaded(limit=limit), "")
+def _told_of_overload(limit: str, *, of_platform: bool) -> tuple[str, bytes]:
+    error = errors.PlatformLimited if of_platform else errors.Overloaded
+    status = status_of(error(limit=limit), "")
     return status.message, status.SerializeToString()
 
 

@@ -51,6 +51,11 @@ class PendingBinding:
     token: str  # of the worker that asks: only it may settle
     lease_expire_time: datetime  # from then on another worker may take over
 
+    @property
+    def settles(self) -> str:
+        """The assignment, or the policy itself."""
+        return self.assignment or self.policy
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CarrierOrder:

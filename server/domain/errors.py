@@ -1,6 +1,8 @@
 """What can go wrong, in the domain's terms. The API turns each class into a status, by one table.
 
     DomainError
+    ├── InvalidCredentials     no caller is known by them
+    ├── RoleNotAllowed
     ├── InvalidFields          bad fields, all of them at once
     ├── InvalidPageToken
     ├── NotFound               a reference to nothing
@@ -22,6 +24,7 @@
         │   └── ServerStopping
         ├── ConcurrentUpdate
         └── Overloaded
+            └── PlatformLimited
 
 `reason` is the `ErrorReason` on the wire (spec 9). `message` is a template over `metadata`, so that a
 machine finds every variable part of it there; neither may hold personal values.
@@ -47,6 +50,16 @@ class DomainError(Exception):
     def __init__(self, **metadata: str) -> None:
         super().__init__(self.message.format(**metadata))
         self.metadata = metadata
+
+
+class InvalidCredentials(DomainError):
+    reason = "INVALID_CREDENTIALS"
+    message = "Send a key that is in force as `authorization: Bearer opk_...`; `optin key create` makes one."
+
+
+class RoleNotAllowed(DomainError):
+    reason = "ROLE_NOT_ALLOWED"
+    message = "This key's role ({role}) may not call {method}."
 
 
 class InvalidFields(DomainError):
@@ -198,3 +211,7 @@ class ConcurrentUpdate(Retryable):
 class Overloaded(Retryable):
     reason = "OVERLOADED"
     message = "The server has more work than it can take: {limit}."
+
+
+class PlatformLimited(Overloaded):
+    message = "The platform has reached its limit: {limit}."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from server.domain.callers import EVERY_PLATFORM, Keys, Platforms
 from server.domain.carrier import CarrierOrders, PendingBindings
 from server.domain.enums import (
     ApplicationSessionStatus,
@@ -31,6 +32,7 @@ from server.domain.records import (
     Quote,
 )
 from server.domain.terms import Period
+from server.domain.trail import Trail
 
 T = TypeVar("T")
 
@@ -44,8 +46,8 @@ class Page:
 
 
 class Contractors(Protocol):
-    def lock(self, ids: Iterable[str]) -> frozenset[str]:
-        """Locks the contractors until the unit ends; returns the ids that another unit keeps locked."""
+    def lock(self, ids: Iterable[str], platform: str = EVERY_PLATFORM) -> frozenset[str]:
+        """Locks the platform's contractors until the unit ends; returns the ids that another unit keeps locked."""
 
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Contractor]:
         """Deleted ones too."""
@@ -61,7 +63,7 @@ class Contractors(Protocol):
 
 
 class Jobs(Protocol):
-    def lock(self, id_: str) -> None:
+    def lock(self, platform: str, id_: str) -> None:
         """Locks the job, if there is one, until the unit ends."""
 
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Job]: ...
@@ -245,9 +247,21 @@ class Unit(Protocol):
     def orders(self) -> CarrierOrders: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def trail(self) -> Trail: ...
+    @property
+    def platforms(self) -> Platforms: ...
+    @property
+    def keys(self) -> Keys: ...
 
     def savepoint(self) -> AbstractContextManager[object]:
         """What is written inside is undone when the block raises; the unit goes on."""
+
+    def within(self, platform: str) -> AbstractContextManager[object]:
+        """Inside, where the database can see to it, the unit reaches this platform's rows only.
+
+        A block that raises leaves it so until the savepoint or the unit around it is undone.
+        """
 
 
 class Conflict(Exception):
@@ -255,8 +269,8 @@ class Conflict(Exception):
 
 
 class Storage(Protocol):
-    async def read(self, work: Callable[[Unit], T]) -> T:
-        """Raises StorageUnavailable."""
+    async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
+        """Reaches, where the database can see to it, this platform's rows only. Raises StorageUnavailable."""
 
     async def write(self, work: Callable[[Unit], T]) -> T:
         """Runs the unit and returns when it is on disk; whatever is raised, nothing was written.

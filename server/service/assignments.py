@@ -49,8 +49,9 @@ class CreateAssignments:
             by_platform[creation.ctx.platform].append(position)
         results: dict[int, Result] = {}
         for platform, positions in by_platform.items():
-            batch = _Batch(unit, platform, self)
-            results.update(zip(positions, batch.run([creations[p] for p in positions]), strict=True))
+            with unit.within(platform):
+                made = _Batch(unit, platform, self).run([creations[p] for p in positions])
+            results.update(zip(positions, made, strict=True))
         return [results[position] for position in range(len(creations))]
 
 
@@ -69,7 +70,7 @@ class _Batch:
     def run(self, creations: Sequence[Creation]) -> list[Result]:
         # The lock comes before the look at the request ids: a repeat has the same contractor, so whoever holds
         # the lock sees what the first call left.
-        locked = self._unit.contractors.lock(c.request.contractor for c in creations)
+        locked = self._unit.contractors.lock((c.request.contractor for c in creations), self._platform)
         self._seen = dict(self._unit.requests.find(self._platform, {c.key.request_id for c in creations if c.key}))
         fresh = [c for c in creations if c.key is None or c.key.request_id not in self._seen]
         self._facts = FactsOf(self._unit, self._platform, [c.request for c in fresh])
@@ -135,6 +136,7 @@ class _Batch:
                 facts=evidence(facts, binding),
             )
         )
+        self._unit.trail.record(ctx.platform, ctx.act(assignment.id))
         rendered = self._terms.render(assignment)
         self._unit.events.add(new_event(EventType.ASSIGNMENT_CREATED, assignment, ctx.now, rendered.data))
         return assignment, rendered.response

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
+from server.domain.callers import Caller
 from server.domain.decision import AssignmentRequest
 from server.domain.ports import Clock, Storage, Unit
+from server.service.access import Access
 from server.service.assignments import CreateAssignments, Creation
 from server.service.binding import Asked, Binder
 from server.service.context import Context
@@ -18,8 +20,6 @@ from server.service.waiting import Settlements
 from server.service.writer import Writer, each
 
 T = TypeVar("T")
-
-DEFAULT_PLATFORM = "pf_default"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +42,7 @@ class Calls:
         clock: Clock,
         terms: Terms,
         feed: Feed,
+        access: Access,
     ) -> None:
         self._storage = storage
         self._writer = writer
@@ -51,6 +52,7 @@ class Calls:
         self._clock = clock
         self.terms = terms
         self.feed = feed
+        self.access = access
 
     @property
     def binder(self) -> Binder:
@@ -60,19 +62,28 @@ class Calls:
         """How long a change that comes now waits to be written."""
         return self._writer.wait_seconds()
 
-    def context(self) -> Context:
+    def context(self, caller: Caller, action: str, platform: str = "") -> Context:
+        """`platform`: whose resources it is about, where they are not the caller's."""
+        platform = platform or caller.platform
+        withholds = self.access.withholds_premium(platform)
         return Context(
-            platform=DEFAULT_PLATFORM,
+            platform=platform,
+            caller=caller,
+            action=action,
             now=self._clock(),
-            withholds_premium=self.terms.withholds_premium,
+            withholds_premium=self.terms.withholds_premium if withholds is None else withholds,
             session_ttl=self.terms.session_ttl,
         )
 
-    async def read(self, work: Callable[[Unit], T]) -> T:
-        return await self._storage.read(work)
+    async def read(self, ctx: Context, work: Callable[[Unit], T]) -> T:
+        return await self._storage.read(work, ctx.platform)
 
     async def change(self, ctx: Context, key: RequestKey | None, work: Callable[[Unit], Reply]) -> Reply:
-        result = await self._writer.run(lambda unit: once(unit, key, ctx.now, lambda: work(unit)))
+        def run(unit: Unit) -> Result:
+            with unit.within(ctx.platform):
+                return once(unit, key, ctx.now, lambda: work(unit))
+
+        result = await self._writer.run(run)
         assert isinstance(result, Reply), "what may await a carrier has another digest"  # noqa: S101
         return result
 
@@ -81,14 +92,14 @@ class Calls:
     ) -> Reply:
         """A change that may have to wait for a policy that is being bound, or to ask a remote carrier for one."""
 
-        def run(attempt: Attempt) -> Awaitable[Result]:
-            return self._writer.run_in_set(
-                each,
-                lambda unit: once(unit, key, ctx.now, lambda: work(unit, attempt), gave_up=attempt.gave_up),
-                when_left=self._when_left,
-            )
+        def run(unit: Unit, attempt: Attempt) -> Result:
+            with unit.within(ctx.platform):
+                return once(unit, key, ctx.now, lambda: work(unit, attempt), gave_up=attempt.gave_up)
 
-        return await self._until_settled(ctx, key, run)
+        def write(attempt: Attempt) -> Awaitable[Result]:
+            return self._writer.run_in_set(each, lambda unit: run(unit, attempt), when_left=self._when_left)
+
+        return await self._until_settled(ctx, key, write)
 
     async def create_assignment(self, ctx: Context, key: RequestKey | None, request: AssignmentRequest) -> Reply:
         def run(attempt: Attempt) -> Awaitable[Result]:

@@ -5,13 +5,22 @@ from datetime import datetime, timedelta
 
 from uuid_utils import uuid7
 
+from server.domain.callers import Caller
+from server.domain.trail import Act, act
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    platform: str
+    platform: str  # whose resources it is about: the caller's, but where an underwriter works for another
+    caller: Caller
+    action: str  # the method's full name
     now: datetime  # when the call arrived
     withholds_premium: bool  # whether the platform does, for all its contractors
     session_ttl: timedelta  # how long an application may take
+
+    def act(self, resource: str) -> Act:
+        """What the audit trail says of the change."""
+        return act(self.now, self.caller.actor, self.action, resource)
 
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

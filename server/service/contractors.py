@@ -40,7 +40,7 @@ def get_live(unit: Unit, ctx: Context, contractor_id: str) -> Contractor:
 
 def lock(unit: Unit, ctx: Context, contractor_id: str) -> Contractor:
     """The live contractor, whom no other unit can change until this one ends. Raises NotFound."""
-    unit.contractors.lock([contractor_id])
+    unit.contractors.lock([contractor_id], ctx.platform)
     return get_live(unit, ctx, contractor_id)
 
 

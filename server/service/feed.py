@@ -6,7 +6,7 @@ commits at once, and to those of one that has died by looking around.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from server.domain.errors import Overloaded, Retryable, ServerStopping
+from server.domain.errors import DomainError, Overloaded, Retryable, ServerStopping
 from server.domain.events import Event, EventType
 from server.domain.outbox import EventFilter
 from server.domain.ports import Conflict, Storage, Unit
@@ -77,10 +77,11 @@ def place(event: Event) -> int:
 
 
 class _Watcher:
-    def __init__(self) -> None:
+    def __init__(self, still_known: Callable[[], object]) -> None:
+        self._still_known = still_known
         self._news: deque[News] = deque()
         self._arrived = asyncio.Event()
-        self._over: Retryable | None = None
+        self._over: DomainError | None = None
 
     def tell(self, news: News) -> None:
         if len(self._news) >= MOST_MESSAGES:
@@ -89,13 +90,20 @@ class _Watcher:
             self._news.append(news)
             self._arrived.set()
 
-    def end(self, why: Retryable) -> None:
+    def require_known(self) -> None:
+        """Ends it when its caller's key does not count any more."""
+        try:
+            self._still_known()
+        except DomainError as error:
+            self.end(error)
+
+    def end(self, why: DomainError) -> None:
         self._over = why
         self._news.clear()
         self._arrived.set()
 
     async def next(self) -> News:
-        """Raises Overloaded, ServerStopping."""
+        """Raises Overloaded, ServerStopping, InvalidCredentials."""
         while not self._news:
             if self._over is not None:
                 raise self._over
@@ -148,17 +156,21 @@ class Feed:
         except (Retryable, Conflict) as error:
             log.warning("events put off", reason=type(error).__name__)
 
-    async def watch(self, wanted: Wanted, after: str) -> AsyncGenerator[bytes, None]:
-        """What was missed, then what comes. Raises NotFound for `after`, Overloaded, ServerStopping."""
+    async def watch(self, wanted: Wanted, after: str, still_known: Callable[[], object]) -> AsyncGenerator[bytes, None]:
+        """What was missed, then what comes, for as long as the caller is known: `still_known` raises when it is not.
+
+        Raises NotFound for `after`, Overloaded, ServerStopping, InvalidCredentials.
+        """
         with self._stream():
-            seen = await self._storage.read(lambda unit: position_of(unit, wanted.platform, after))
+            seen = await self._storage.read(lambda unit: position_of(unit, wanted.platform, after), wanted.platform)
             more = True
             while more:
+                still_known()
                 missed, seen = await self._missed(wanted, seen)
                 more = len(missed) == MOST_EVENTS
                 for message in self._messages(missed, wanted):
                     yield message
-            with self._joined(seen) as (watcher, told):
+            with self._joined(seen, still_known) as (watcher, told):
                 while seen < told:  # came out between the last look and joining
                     missed, seen = await self._missed(wanted, seen)
                     for message in self._messages(missed, wanted):
@@ -183,7 +195,7 @@ class Feed:
             upto = place(events[-1]) if events else seen
             return events, upto if len(events) == MOST_EVENTS else max(upto, last)
 
-        return await self._storage.read(look)
+        return await self._storage.read(look, wanted.platform)
 
     @contextmanager
     def _stream(self) -> Iterator[None]:
@@ -198,11 +210,11 @@ class Feed:
             self._streams -= 1
 
     @contextmanager
-    def _joined(self, seen: int) -> Iterator[tuple[_Watcher, int]]:
+    def _joined(self, seen: int, still_known: Callable[[], object]) -> Iterator[tuple[_Watcher, int]]:
         """A watcher, and the position after which it will be told of everything."""
         if not self._watchers:
             self._last = seen
-        watcher = _Watcher()
+        watcher = _Watcher(still_known)
         self._watchers.add(watcher)
         try:
             yield watcher, self._last
@@ -210,6 +222,8 @@ class Feed:
             self._watchers.discard(watcher)
 
     async def _round(self) -> None:
+        for watcher in self._watchers:
+            watcher.require_known()
         await self._place()
         more = True
         while self._watchers and more:

@@ -43,7 +43,7 @@ def list_page(unit: Unit, ctx: Context, category_code: str, size: int, token: st
 
 def update(unit: Unit, ctx: Context, job_id: str, changes: Mapping[str, Any]) -> Job:
     """Raises NotFound, for the job or the category."""
-    unit.jobs.lock(job_id)
+    unit.jobs.lock(ctx.platform, job_id)
     before = get(unit, ctx, job_id)
     after = replace(before, **changes)
     if after == before:

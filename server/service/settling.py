@@ -10,6 +10,7 @@ from server.domain.enums import BindingOutcome, CarrierOrderKind
 from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import Unit
 from server.domain.records import ApplicationSession, Assignment, Evidence, Policy
+from server.domain.trail import act
 from server.service import issuing
 from server.service.binding import settled
 from server.service.context import new_id
@@ -17,6 +18,7 @@ from server.service.events import Rendered
 from server.service.once import Reply
 
 ANSWERED = "carrier.answered"
+SERVER = "server"  # as an actor in the audit trail
 MOST_TAKEN_OVER = 20
 
 
@@ -52,6 +54,7 @@ def settle(unit: Unit, pending: PendingBinding, answer: Answer, now: datetime, r
     if pending.request_id:
         unit.requests.settle(pending.platform, pending.request_id, reply.body)
     unit.pending.delete(pending)
+    unit.trail.record(pending.platform, act(now, SERVER, ANSWERED, pending.settles))
     return reply
 
 

@@ -53,7 +53,7 @@ class Commits:
                 self._sign(connection, unit)
                 current = SqlUnit(connection, self._event_of)
                 result = work(current)
-                current.events.flush()
+                current.flush()
                 committing = True
                 _commit(connection, transaction)
         except (exc.DBAPIError, OSError) as error:

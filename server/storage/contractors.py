@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, update
 
+from server.domain.callers import EVERY_PLATFORM
 from server.domain.errors import DuplicateEmail
 from server.domain.ports import Page
 from server.domain.records import Address, Contractor
@@ -14,7 +15,7 @@ from server.storage.tables import contractors, emails
 from server.storage.upserts import insert, is_postgresql
 
 FIND = select(contractors).where(contractors.c.platform == bindparam("platform"), contractors.c.id.in_(IDS))
-EXISTING = select(contractors.c.id).where(contractors.c.id.in_(IDS))
+EXISTING = select(contractors.c.id).where(contractors.c.id.in_(IDS), rows.of(contractors))
 LOCK = EXISTING.order_by(contractors.c.id).with_for_update(key_share=True)
 LOCK_FREE = EXISTING.order_by(contractors.c.id).with_for_update(key_share=True, skip_locked=True)
 
@@ -32,7 +33,7 @@ class Contractors:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def lock(self, ids: Iterable[str]) -> frozenset[str]:
+    def lock(self, ids: Iterable[str], platform: str = EVERY_PLATFORM) -> frozenset[str]:
         """In id order. On SQLite the unit itself is the lock.
 
         Waits (for the connection's lock_timeout) only when none of them is free: a unit that holds some
@@ -41,16 +42,16 @@ class Contractors:
         wanted = frozenset(ids)
         if not wanted or not is_postgresql(self._connection):
             return frozenset()
-        free = self._ids(LOCK_FREE, wanted)
+        free = self._ids(LOCK_FREE, wanted, platform)
         if free == wanted:
             return frozenset()
         if not free:
-            self._ids(LOCK, wanted)
+            self._ids(LOCK, wanted, platform)
             return frozenset()
-        return self._ids(EXISTING, wanted - free)
+        return self._ids(EXISTING, wanted - free, platform)
 
-    def _ids(self, statement: Any, ids: Collection[str]) -> frozenset[str]:
-        return frozenset(row["id"] for row in rows.fetch(self._connection, statement, ids))
+    def _ids(self, statement: Any, ids: Collection[str], platform: str) -> frozenset[str]:
+        return frozenset(row["id"] for row in rows.fetch(self._connection, statement, ids, platform=platform))
 
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Contractor]:
         found = rows.fetch(self._connection, FIND, ids, platform=platform)

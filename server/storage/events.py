@@ -9,12 +9,12 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, or_, select, update
 
 from server.domain.events import Event, EventType, Subject
 from server.domain.outbox import EventFilter
 from server.storage import rows
-from server.storage.tables import event_sequence, events
+from server.storage.tables import event_sequence, events, trail
 from server.storage.upserts import is_postgresql
 
 EventOf = Callable[[EventType, Subject, datetime], Event]
@@ -25,6 +25,9 @@ TAKE = update(event_sequence).values(last=event_sequence.c.last + bindparam("cou
 TAKEN = TAKE.returning(event_sequence.c.last)
 WAITING = select(events.c.id).where(events.c.position.is_(None)).order_by(events.c.id).limit(bindparam("most"))
 PLACE = update(events).where(events.c.id == bindparam("event")).values(position=bindparam("place"))
+ANY_WAITS = select(
+    or_(exists().where(events.c.position.is_(None)), exists().where(trail.c.number.is_(None))),
+)
 ALL = EventFilter()
 
 
@@ -107,5 +110,5 @@ def sequence(connection: Connection, most: int) -> int:
 
 
 def any_waits(connection: Connection) -> bool:
-    """Whether some committed event has no position."""
-    return bool(connection.scalar(select(func.count()).select_from(WAITING.limit(1).subquery())))
+    """Whether some committed event, or entry of the audit trail, has no place."""
+    return bool(connection.scalar(ANY_WAITS))

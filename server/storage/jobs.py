@@ -17,7 +17,11 @@ from server.storage.upserts import insert, is_postgresql
 approvals = job_category_approvals
 
 FIND_JOBS = select(jobs).where(jobs.c.platform == bindparam("platform"), jobs.c.id.in_(IDS))
-LOCK_JOB = select(jobs.c.id).where(jobs.c.id.in_(IDS)).with_for_update(key_share=True)
+LOCK_JOB = (
+    select(jobs.c.id)
+    .where(jobs.c.id.in_(IDS), jobs.c.platform == bindparam("platform"))
+    .with_for_update(key_share=True)
+)
 FIND_CATEGORIES = select(job_categories).where(
     job_categories.c.platform == bindparam("platform"), job_categories.c.code.in_(IDS)
 )
@@ -30,10 +34,10 @@ class Jobs:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def lock(self, id_: str) -> None:
+    def lock(self, platform: str, id_: str) -> None:
         """On SQLite the unit itself is the lock."""
         if is_postgresql(self._connection):
-            rows.fetch(self._connection, LOCK_JOB, [id_])
+            rows.fetch(self._connection, LOCK_JOB, [id_], platform=platform)
 
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Job]:
         return {row["id"]: _job(row) for row in rows.fetch(self._connection, FIND_JOBS, ids, platform=platform)}
@@ -60,7 +64,7 @@ class JobCategories:
         return {c.code: c for c in self._with_approvals([_category(row) for row in found])}
 
     def page(self, platform: str, page: Page) -> list[JobCategory]:
-        conditions = [job_categories.c.platform == platform]
+        conditions = rows.within(job_categories, platform)
         return self._with_approvals(
             rows.keyset(self._connection, job_categories, page, conditions, _category, key="code")
         )

@@ -8,12 +8,15 @@ from sqlalchemy import URL, exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
+from server.domain.callers import EVERY_PLATFORM
 from server.domain.ports import Unit
+from server.storage import trail
 from server.storage.commits import Commits
 from server.storage.events import EventOf, any_waits, sequence
 from server.storage.failures import translated
 from server.storage.types import json_text
 from server.storage.unit import SqlUnit
+from server.storage.walls import are_bypassed, reach_in_session
 
 T = TypeVar("T")
 
@@ -46,8 +49,8 @@ class PostgresStorage:
         self._sequencer = async_engine(url)  # of its own: it must not wait for a unit, nor a unit for it
         self._commits = Commits(event_of)
 
-    async def read(self, work: Callable[[Unit], T]) -> T:
-        return await greenlet_spawn(self._read, work)
+    async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
+        return await greenlet_spawn(self._read, work, platform)
 
     async def write(self, work: Callable[[Unit], T]) -> T:
         return await greenlet_spawn(self._commits.run, self._writer.sync_engine.connect, work)
@@ -63,26 +66,36 @@ class PostgresStorage:
         await self._reader.dispose()
         await self._writer.dispose()
 
-    def _read(self, work: Callable[[Unit], T]) -> T:
+    async def has_walls(self) -> bool:
+        """Whether row-level security binds the database's user. Raises StorageUnavailable."""
+        return await greenlet_spawn(self._has_walls)
+
+    def _has_walls(self) -> bool:
+        with translated(), self._reader.sync_engine.connect() as connection:
+            return not are_bypassed(connection)
+
+    def _read(self, work: Callable[[Unit], T], platform: str) -> T:
         with translated():
             try:
-                return self._read_once(work)
+                return self._read_once(work, platform)
             except exc.DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-                return self._read_once(work)  # the connection was ended, most likely while idle
+                return self._read_once(work, platform)  # the connection was ended, most likely while idle
 
-    def _read_once(self, work: Callable[[Unit], T]) -> T:
+    def _read_once(self, work: Callable[[Unit], T], platform: str) -> T:
         with self._reader.sync_engine.connect() as connection:
+            reach_in_session(connection, platform)
             return work(SqlUnit(connection, self._event_of))
 
     def _sequence(self, most: int) -> int:
         with translated():
             with self._reader.sync_engine.connect() as connection:
+                reach_in_session(connection, EVERY_PLATFORM)
                 if not any_waits(connection):
                     return 0
             with self._sequencer.sync_engine.begin() as connection:
-                return sequence(connection, most)
+                return max(sequence(connection, most), trail.sequence(connection, most))
 
     def _ping(self) -> None:
         with translated(), self._reader.sync_engine.connect() as connection:

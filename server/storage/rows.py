@@ -6,8 +6,20 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Dialect, RowMapping, Select, Table, bindparam, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Dialect,
+    RowMapping,
+    Select,
+    Table,
+    bindparam,
+    or_,
+    select,
+)
 
+from server.domain.callers import EVERY_PLATFORM
 from server.domain.ports import Page
 
 T = TypeVar("T")
@@ -108,11 +120,18 @@ def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
     return column.concat("")
 
 
+def of(table: Table) -> ColumnElement[bool]:
+    """The condition for the rows of the parameter `platform`, which may be every one."""
+    wanted: BindParameter[str] = bindparam("platform", EVERY_PLATFORM)
+    return or_(wanted == EVERY_PLATFORM, table.c.platform == wanted)
+
+
 def within(table: Table, platform: str, contractor: str = "") -> list[ColumnElement[bool]]:
-    """The conditions for a platform's rows; for those of one contractor, if one is given."""
-    if contractor:
-        return [table.c.contractor == contractor, unindexed(table.c.platform) == platform]
-    return [table.c.platform == platform]
+    """The conditions for a platform's rows, which may be every one; for those of one contractor, if one is given."""
+    its = [table.c.contractor == contractor] if contractor else []
+    if platform == EVERY_PLATFORM:
+        return its
+    return [*its, (unindexed(table.c.platform) if contractor else table.c.platform) == platform]
 
 
 def values_of(record: object) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import QueuePool
 
+from server.domain.callers import EVERY_PLATFORM
 from server.domain.errors import StorageUnavailable
 from server.domain.ports import Unit
 from server.storage.commits import Commits
@@ -62,7 +63,12 @@ class SqliteStorage:
             except BlockingIOError as error:
                 raise FileInUse(str(self.path)) from error
 
-    async def read(self, work: Callable[[Unit], T]) -> T:
+    def leave_checkpoints_to_the_server(self) -> None:
+        """For commands beside one: SQLite before 3.51.3 has a race between two connections that checkpoint."""
+        self._writer.dispose()
+        self._writer = beside_engine(self.path)
+
+    async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
         return await _in_thread(self._reader_threads, self._read, work)
 
     async def write(self, work: Callable[[Unit], T]) -> T:
@@ -105,9 +111,16 @@ async def _in_thread(threads: ThreadPoolExecutor, call: Callable[..., T], *args:
         raise
 
 
+WRITER = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"cache_size = -{WRITER_CACHE_KIB}")
+
+
 def writer_engine(path: Path) -> Engine:
-    pragmas = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"cache_size = -{WRITER_CACHE_KIB}")
-    return _engine(path, "BEGIN IMMEDIATE", pragmas, 1)
+    return _engine(path, "BEGIN IMMEDIATE", WRITER, 1)
+
+
+def beside_engine(path: Path) -> Engine:
+    """Of a writer beside a server's."""
+    return _engine(path, "BEGIN IMMEDIATE", (*WRITER, "wal_autocheckpoint = 0"), 1)
 
 
 def reader_engine(path: Path) -> Engine:

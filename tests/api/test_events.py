@@ -246,7 +246,7 @@ async def test_two_servers_tell_all_watchers_the_same_order(serve: Serving, post
 
 
 async def test_a_watcher_that_does_not_keep_up_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    watcher = feed._Watcher()
+    watcher = feed._Watcher(lambda: None)
     news = object()
     monkeypatch.setattr(feed, "MOST_MESSAGES", 1)
     watcher.tell(news)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from server.domain.decision import AssignmentRequest
 from server.domain.enums import CoverageType
 from server.domain.records import Policy
 from server.domain.terms import Period
+from server.service.access import ANYBODY
 from server.service.assignments import CreateAssignments, Creation
 from server.service.binding import Asked, Binder
 from server.service.context import Context
@@ -194,7 +195,14 @@ async def with_a_remote_carrier(client: Client, carrier: Carrier, names: Names) 
 
 async def leave_one_pending(url: str, names: Names, now: datetime) -> None:
     """As a server that dies while it asks leaves it."""
-    ctx = Context(platform="pf_default", now=now, withholds_premium=True, session_ttl=timedelta(days=30))
+    ctx = Context(
+        platform="pf_default",
+        caller=ANYBODY,
+        action="optin.v1.AssignmentService/CreateAssignment",
+        now=now,
+        withholds_premium=True,
+        session_ttl=timedelta(days=30),
+    )
     request = AssignmentRequest(
         contractor=names["dot"],
         job=names["job"],

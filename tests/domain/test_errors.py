@@ -35,6 +35,9 @@ EXAMPLES = [
     errors.ServerStopping(),
     errors.ConcurrentUpdate(),
     errors.Overloaded(limit="5000 calls wait"),
+    errors.PlatformLimited(limit="its calls a second"),
+    errors.InvalidCredentials(),
+    errors.RoleNotAllowed(role="reader", method="optin.v1.JobService/CreateJob"),
 ]
 every_error = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: error.reason)
 
@@ -53,8 +56,9 @@ def test_every_error_is_among_the_examples() -> None:
 
 
 def test_every_reason_is_one_errors_own() -> None:
-    """But for a server that stops: to its callers it is storage that cannot be had there."""
-    reasons = [error.reason for error in EXAMPLES if not isinstance(error, errors.ServerStopping)]
+    """But for a server that stops, to its callers storage that cannot be had there, and for a platform's own limits."""
+    shared = errors.ServerStopping | errors.PlatformLimited
+    reasons = [error.reason for error in EXAMPLES if not isinstance(error, shared)]
     assert len(reasons) == len(set(reasons))
     assert all(re.fullmatch("[A-Z]+(_[A-Z]+)*", reason) for reason in reasons)
 

@@ -96,7 +96,9 @@ async def test_each_call_is_one_line_of_json(tmp_path: Path) -> None:
         assert 0 < entry["ms"] < 60_000
         assert entry["level"] == "info"
         assert datetime.fromisoformat(entry["time"]).utcoffset() == timedelta(0)
-        assert entry.keys() <= {"method", "code", "ms", "call_id", "outcome", "reason", "event", "level", "time"}
+        told = {"method", "code", "ms", "call_id", "caller", "outcome", "reason", "event", "level", "time"}
+        assert entry.keys() <= told
+        assert entry["caller"] == "sandbox"
         assert ("reason" in entry) == (entry["code"] != "OK")
     assignments = [entry for entry in logged if entry["method"] == "optin.v1.AssignmentService/CreateAssignment"]
     assert [entry.get("outcome") for entry in assignments if entry["code"] == "OK"][:4] == [

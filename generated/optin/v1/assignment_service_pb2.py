@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
+from optin.v1 import access_pb2 as optin_dot_v1_dot_access__pb2
 from optin.v1 import resources_pb2 as optin_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!optin/v1/assignment_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x18optin/v1/resources.proto\"\x80\x01\n\x17\x43reateAssignmentRequest\x12.\n\nassignment\x18\x01 \x01(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x02\x12\x1b\n\rvalidate_only\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"{\n\x18\x43reateAssignmentResponse\x12.\n\nassignment\x18\x01 \x01(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x03\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.optin.v1.BindingOutcomeB\x04\xe2\x41\x01\x03\"Z\n\x1d\x42\x61tchCreateAssignmentsRequest\x12\x39\n\x08requests\x18\x01 \x03(\x0b\x32!.optin.v1.CreateAssignmentRequestB\x04\xe2\x41\x01\x02\"\xe5\x01\n\x1e\x42\x61tchCreateAssignmentsResponse\x12\x46\n\x07results\x18\x01 \x03(\x0b\x32/.optin.v1.BatchCreateAssignmentsResponse.ResultB\x04\xe2\x41\x01\x03\x1a{\n\x06Result\x12<\n\x08response\x18\x01 \x01(\x0b\x32\".optin.v1.CreateAssignmentResponseB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\x08\n\x06result\"(\n\x14GetAssignmentRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x15GetAssignmentResponse\x12.\n\nassignment\x18\x01 \x01(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x03\"\xa9\x01\n\x16ListAssignmentsRequest\x12\x18\n\ncontractor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x11\n\x03job\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12/\n\x07outcome\x18\x03 \x01(\x0e\x32\x18.optin.v1.BindingOutcomeB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"i\n\x17ListAssignmentsResponse\x12/\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"y\n\x17\x45xtendAssignmentRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"{\n\x18\x45xtendAssignmentResponse\x12.\n\nassignment\x18\x01 \x01(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x03\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.optin.v1.BindingOutcomeB\x04\xe2\x41\x01\x03\"j\n\x1bListBindingDecisionsRequest\x12\x18\n\nassignment\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"y\n\x1cListBindingDecisionsResponse\x12:\n\x11\x62inding_decisions\x18\x01 \x03(\x0b\x32\x19.optin.v1.BindingDecisionB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"[\n\x17\x43\x61ncelAssignmentRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x43\x61ncelAssignmentResponse\x12.\n\nassignment\x18\x01 \x01(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x03\x32\xb1\x05\n\x11\x41ssignmentService\x12Y\n\x10\x43reateAssignment\x12!.optin.v1.CreateAssignmentRequest\x1a\".optin.v1.CreateAssignmentResponse\x12k\n\x16\x42\x61tchCreateAssignments\x12\'.optin.v1.BatchCreateAssignmentsRequest\x1a(.optin.v1.BatchCreateAssignmentsResponse\x12U\n\rGetAssignment\x12\x1e.optin.v1.GetAssignmentRequest\x1a\x1f.optin.v1.GetAssignmentResponse\"\x03\x90\x02\x01\x12[\n\x0fListAssignments\x12 .optin.v1.ListAssignmentsRequest\x1a!.optin.v1.ListAssignmentsResponse\"\x03\x90\x02\x01\x12Y\n\x10\x43\x61ncelAssignment\x12!.optin.v1.CancelAssignmentRequest\x1a\".optin.v1.CancelAssignmentResponse\x12Y\n\x10\x45xtendAssignment\x12!.optin.v1.ExtendAssignmentRequest\x1a\".optin.v1.ExtendAssignmentResponse\x12j\n\x14ListBindingDecisions\x12%.optin.v1.ListBindingDecisionsRequest\x1a&.optin.v1.ListBindingDecisionsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!optin/v1/assignment_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x15optin/v1/access.proto\x1a\x18optin/v1/resources.proto\"\x80\x01\n\x17\x43reateAssignmentRequest\x12.\n\nassignment\x18\x01 \x01(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x02\x12\x1b\n\rvalidate_only\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"{\n\x18\x43reateAssignmentResponse\x12.\n\nassignment\x18\x01 \x01(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x03\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.optin.v1.BindingOutcomeB\x04\xe2\x41\x01\x03\"Z\n\x1d\x42\x61tchCreateAssignmentsRequest\x12\x39\n\x08requests\x18\x01 \x03(\x0b\x32!.optin.v1.CreateAssignmentRequestB\x04\xe2\x41\x01\x02\"\xe5\x01\n\x1e\x42\x61tchCreateAssignmentsResponse\x12\x46\n\x07results\x18\x01 \x03(\x0b\x32/.optin.v1.BatchCreateAssignmentsResponse.ResultB\x04\xe2\x41\x01\x03\x1a{\n\x06Result\x12<\n\x08response\x18\x01 \x01(\x0b\x32\".optin.v1.CreateAssignmentResponseB\x04\xe2\x41\x01\x03H\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03H\x00\x42\x08\n\x06result\"(\n\x14GetAssignmentRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x15GetAssignmentResponse\x12.\n\nassignment\x18\x01 \x01(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x03\"\xa9\x01\n\x16ListAssignmentsRequest\x12\x18\n\ncontractor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x11\n\x03job\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12/\n\x07outcome\x18\x03 \x01(\x0e\x32\x18.optin.v1.BindingOutcomeB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"i\n\x17ListAssignmentsResponse\x12/\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"y\n\x17\x45xtendAssignmentRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"{\n\x18\x45xtendAssignmentResponse\x12.\n\nassignment\x18\x01 \x01(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x03\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.optin.v1.BindingOutcomeB\x04\xe2\x41\x01\x03\"j\n\x1bListBindingDecisionsRequest\x12\x18\n\nassignment\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"y\n\x1cListBindingDecisionsResponse\x12:\n\x11\x62inding_decisions\x18\x01 \x03(\x0b\x32\x19.optin.v1.BindingDecisionB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"[\n\x17\x43\x61ncelAssignmentRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x43\x61ncelAssignmentResponse\x12.\n\nassignment\x18\x01 \x01(\x0b\x32\x14.optin.v1.AssignmentB\x04\xe2\x41\x01\x03\x32\xdf\x05\n\x11\x41ssignmentService\x12`\n\x10\x43reateAssignment\x12!.optin.v1.CreateAssignmentRequest\x1a\".optin.v1.CreateAssignmentResponse\"\x05\x8a\xb5\x18\x01\x01\x12r\n\x16\x42\x61tchCreateAssignments\x12\'.optin.v1.BatchCreateAssignmentsRequest\x1a(.optin.v1.BatchCreateAssignmentsResponse\"\x05\x8a\xb5\x18\x01\x01\x12[\n\rGetAssignment\x12\x1e.optin.v1.GetAssignmentRequest\x1a\x1f.optin.v1.GetAssignmentResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12\x61\n\x0fListAssignments\x12 .optin.v1.ListAssignmentsRequest\x1a!.optin.v1.ListAssignmentsResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12`\n\x10\x43\x61ncelAssignment\x12!.optin.v1.CancelAssignmentRequest\x1a\".optin.v1.CancelAssignmentResponse\"\x05\x8a\xb5\x18\x01\x01\x12`\n\x10\x45xtendAssignment\x12!.optin.v1.ExtendAssignmentRequest\x1a\".optin.v1.ExtendAssignmentResponse\"\x05\x8a\xb5\x18\x01\x01\x12p\n\x14ListBindingDecisions\x12%.optin.v1.ListBindingDecisionsRequest\x1a&.optin.v1.ListBindingDecisionsResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -99,42 +100,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELASSIGNMENTREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_CANCELASSIGNMENTRESPONSE'].fields_by_name['assignment']._loaded_options = None
   _globals['_CANCELASSIGNMENTRESPONSE'].fields_by_name['assignment']._serialized_options = b'\342A\001\003'
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['CreateAssignment']._loaded_options = None
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['CreateAssignment']._serialized_options = b'\212\265\030\001\001'
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['BatchCreateAssignments']._loaded_options = None
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['BatchCreateAssignments']._serialized_options = b'\212\265\030\001\001'
   _globals['_ASSIGNMENTSERVICE'].methods_by_name['GetAssignment']._loaded_options = None
-  _globals['_ASSIGNMENTSERVICE'].methods_by_name['GetAssignment']._serialized_options = b'\220\002\001'
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['GetAssignment']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
   _globals['_ASSIGNMENTSERVICE'].methods_by_name['ListAssignments']._loaded_options = None
-  _globals['_ASSIGNMENTSERVICE'].methods_by_name['ListAssignments']._serialized_options = b'\220\002\001'
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['ListAssignments']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['CancelAssignment']._loaded_options = None
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['CancelAssignment']._serialized_options = b'\212\265\030\001\001'
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['ExtendAssignment']._loaded_options = None
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['ExtendAssignment']._serialized_options = b'\212\265\030\001\001'
   _globals['_ASSIGNMENTSERVICE'].methods_by_name['ListBindingDecisions']._loaded_options = None
-  _globals['_ASSIGNMENTSERVICE'].methods_by_name['ListBindingDecisions']._serialized_options = b'\220\002\001'
-  _globals['_CREATEASSIGNMENTREQUEST']._serialized_start=165
-  _globals['_CREATEASSIGNMENTREQUEST']._serialized_end=293
-  _globals['_CREATEASSIGNMENTRESPONSE']._serialized_start=295
-  _globals['_CREATEASSIGNMENTRESPONSE']._serialized_end=418
-  _globals['_BATCHCREATEASSIGNMENTSREQUEST']._serialized_start=420
-  _globals['_BATCHCREATEASSIGNMENTSREQUEST']._serialized_end=510
-  _globals['_BATCHCREATEASSIGNMENTSRESPONSE']._serialized_start=513
-  _globals['_BATCHCREATEASSIGNMENTSRESPONSE']._serialized_end=742
-  _globals['_BATCHCREATEASSIGNMENTSRESPONSE_RESULT']._serialized_start=619
-  _globals['_BATCHCREATEASSIGNMENTSRESPONSE_RESULT']._serialized_end=742
-  _globals['_GETASSIGNMENTREQUEST']._serialized_start=744
-  _globals['_GETASSIGNMENTREQUEST']._serialized_end=784
-  _globals['_GETASSIGNMENTRESPONSE']._serialized_start=786
-  _globals['_GETASSIGNMENTRESPONSE']._serialized_end=857
-  _globals['_LISTASSIGNMENTSREQUEST']._serialized_start=860
-  _globals['_LISTASSIGNMENTSREQUEST']._serialized_end=1029
-  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_start=1031
-  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_end=1136
-  _globals['_EXTENDASSIGNMENTREQUEST']._serialized_start=1138
-  _globals['_EXTENDASSIGNMENTREQUEST']._serialized_end=1259
-  _globals['_EXTENDASSIGNMENTRESPONSE']._serialized_start=1261
-  _globals['_EXTENDASSIGNMENTRESPONSE']._serialized_end=1384
-  _globals['_LISTBINDINGDECISIONSREQUEST']._serialized_start=1386
-  _globals['_LISTBINDINGDECISIONSREQUEST']._serialized_end=1492
-  _globals['_LISTBINDINGDECISIONSRESPONSE']._serialized_start=1494
-  _globals['_LISTBINDINGDECISIONSRESPONSE']._serialized_end=1615
-  _globals['_CANCELASSIGNMENTREQUEST']._serialized_start=1617
-  _globals['_CANCELASSIGNMENTREQUEST']._serialized_end=1708
-  _globals['_CANCELASSIGNMENTRESPONSE']._serialized_start=1710
-  _globals['_CANCELASSIGNMENTRESPONSE']._serialized_end=1784
-  _globals['_ASSIGNMENTSERVICE']._serialized_start=1787
-  _globals['_ASSIGNMENTSERVICE']._serialized_end=2476
+  _globals['_ASSIGNMENTSERVICE'].methods_by_name['ListBindingDecisions']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
+  _globals['_CREATEASSIGNMENTREQUEST']._serialized_start=188
+  _globals['_CREATEASSIGNMENTREQUEST']._serialized_end=316
+  _globals['_CREATEASSIGNMENTRESPONSE']._serialized_start=318
+  _globals['_CREATEASSIGNMENTRESPONSE']._serialized_end=441
+  _globals['_BATCHCREATEASSIGNMENTSREQUEST']._serialized_start=443
+  _globals['_BATCHCREATEASSIGNMENTSREQUEST']._serialized_end=533
+  _globals['_BATCHCREATEASSIGNMENTSRESPONSE']._serialized_start=536
+  _globals['_BATCHCREATEASSIGNMENTSRESPONSE']._serialized_end=765
+  _globals['_BATCHCREATEASSIGNMENTSRESPONSE_RESULT']._serialized_start=642
+  _globals['_BATCHCREATEASSIGNMENTSRESPONSE_RESULT']._serialized_end=765
+  _globals['_GETASSIGNMENTREQUEST']._serialized_start=767
+  _globals['_GETASSIGNMENTREQUEST']._serialized_end=807
+  _globals['_GETASSIGNMENTRESPONSE']._serialized_start=809
+  _globals['_GETASSIGNMENTRESPONSE']._serialized_end=880
+  _globals['_LISTASSIGNMENTSREQUEST']._serialized_start=883
+  _globals['_LISTASSIGNMENTSREQUEST']._serialized_end=1052
+  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_start=1054
+  _globals['_LISTASSIGNMENTSRESPONSE']._serialized_end=1159
+  _globals['_EXTENDASSIGNMENTREQUEST']._serialized_start=1161
+  _globals['_EXTENDASSIGNMENTREQUEST']._serialized_end=1282
+  _globals['_EXTENDASSIGNMENTRESPONSE']._serialized_start=1284
+  _globals['_EXTENDASSIGNMENTRESPONSE']._serialized_end=1407
+  _globals['_LISTBINDINGDECISIONSREQUEST']._serialized_start=1409
+  _globals['_LISTBINDINGDECISIONSREQUEST']._serialized_end=1515
+  _globals['_LISTBINDINGDECISIONSRESPONSE']._serialized_start=1517
+  _globals['_LISTBINDINGDECISIONSRESPONSE']._serialized_end=1638
+  _globals['_CANCELASSIGNMENTREQUEST']._serialized_start=1640
+  _globals['_CANCELASSIGNMENTREQUEST']._serialized_end=1731
+  _globals['_CANCELASSIGNMENTRESPONSE']._serialized_start=1733
+  _globals['_CANCELASSIGNMENTRESPONSE']._serialized_end=1807
+  _globals['_ASSIGNMENTSERVICE']._serialized_start=1810
+  _globals['_ASSIGNMENTSERVICE']._serialized_end=2545
 # @@protoc_insertion_point(module_scope)

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from optin.v1 import access_pb2 as optin_dot_v1_dot_access__pb2
 from optin.v1 import resources_pb2 as optin_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!optin/v1/contractor_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x18optin/v1/resources.proto\"c\n\x17\x43reateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x43reateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"(\n\x14GetContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x15GetContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"`\n\x16ListContractorsRequest\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"i\n\x17ListContractorsResponse\x12/\n\x0b\x63ontractors\x18\x01 \x03(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x9a\x01\n\x17UpdateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18UpdateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"E\n\x17\x44\x65leteContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x44\x65leteContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x32\xd8\x03\n\x11\x43ontractorService\x12Y\n\x10\x43reateContractor\x12!.optin.v1.CreateContractorRequest\x1a\".optin.v1.CreateContractorResponse\x12U\n\rGetContractor\x12\x1e.optin.v1.GetContractorRequest\x1a\x1f.optin.v1.GetContractorResponse\"\x03\x90\x02\x01\x12[\n\x0fListContractors\x12 .optin.v1.ListContractorsRequest\x1a!.optin.v1.ListContractorsResponse\"\x03\x90\x02\x01\x12Y\n\x10UpdateContractor\x12!.optin.v1.UpdateContractorRequest\x1a\".optin.v1.UpdateContractorResponse\x12Y\n\x10\x44\x65leteContractor\x12!.optin.v1.DeleteContractorRequest\x1a\".optin.v1.DeleteContractorResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!optin/v1/contractor_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x15optin/v1/access.proto\x1a\x18optin/v1/resources.proto\"c\n\x17\x43reateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x43reateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"(\n\x14GetContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x15GetContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"`\n\x16ListContractorsRequest\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"i\n\x17ListContractorsResponse\x12/\n\x0b\x63ontractors\x18\x01 \x03(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x9a\x01\n\x17UpdateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18UpdateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"E\n\x17\x44\x65leteContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x44\x65leteContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x32\xf9\x03\n\x11\x43ontractorService\x12`\n\x10\x43reateContractor\x12!.optin.v1.CreateContractorRequest\x1a\".optin.v1.CreateContractorResponse\"\x05\x8a\xb5\x18\x01\x01\x12[\n\rGetContractor\x12\x1e.optin.v1.GetContractorRequest\x1a\x1f.optin.v1.GetContractorResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12\x61\n\x0fListContractors\x12 .optin.v1.ListContractorsRequest\x1a!.optin.v1.ListContractorsResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12`\n\x10UpdateContractor\x12!.optin.v1.UpdateContractorRequest\x1a\".optin.v1.UpdateContractorResponse\"\x05\x8a\xb5\x18\x01\x01\x12`\n\x10\x44\x65leteContractor\x12!.optin.v1.DeleteContractorRequest\x1a\".optin.v1.DeleteContractorResponse\"\x05\x8a\xb5\x18\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,30 +69,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETECONTRACTORREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_DELETECONTRACTORRESPONSE'].fields_by_name['contractor']._loaded_options = None
   _globals['_DELETECONTRACTORRESPONSE'].fields_by_name['contractor']._serialized_options = b'\342A\001\003'
+  _globals['_CONTRACTORSERVICE'].methods_by_name['CreateContractor']._loaded_options = None
+  _globals['_CONTRACTORSERVICE'].methods_by_name['CreateContractor']._serialized_options = b'\212\265\030\001\001'
   _globals['_CONTRACTORSERVICE'].methods_by_name['GetContractor']._loaded_options = None
-  _globals['_CONTRACTORSERVICE'].methods_by_name['GetContractor']._serialized_options = b'\220\002\001'
+  _globals['_CONTRACTORSERVICE'].methods_by_name['GetContractor']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
   _globals['_CONTRACTORSERVICE'].methods_by_name['ListContractors']._loaded_options = None
-  _globals['_CONTRACTORSERVICE'].methods_by_name['ListContractors']._serialized_options = b'\220\002\001'
-  _globals['_CREATECONTRACTORREQUEST']._serialized_start=140
-  _globals['_CREATECONTRACTORREQUEST']._serialized_end=239
-  _globals['_CREATECONTRACTORRESPONSE']._serialized_start=241
-  _globals['_CREATECONTRACTORRESPONSE']._serialized_end=315
-  _globals['_GETCONTRACTORREQUEST']._serialized_start=317
-  _globals['_GETCONTRACTORREQUEST']._serialized_end=357
-  _globals['_GETCONTRACTORRESPONSE']._serialized_start=359
-  _globals['_GETCONTRACTORRESPONSE']._serialized_end=430
-  _globals['_LISTCONTRACTORSREQUEST']._serialized_start=432
-  _globals['_LISTCONTRACTORSREQUEST']._serialized_end=528
-  _globals['_LISTCONTRACTORSRESPONSE']._serialized_start=530
-  _globals['_LISTCONTRACTORSRESPONSE']._serialized_end=635
-  _globals['_UPDATECONTRACTORREQUEST']._serialized_start=638
-  _globals['_UPDATECONTRACTORREQUEST']._serialized_end=792
-  _globals['_UPDATECONTRACTORRESPONSE']._serialized_start=794
-  _globals['_UPDATECONTRACTORRESPONSE']._serialized_end=868
-  _globals['_DELETECONTRACTORREQUEST']._serialized_start=870
-  _globals['_DELETECONTRACTORREQUEST']._serialized_end=939
-  _globals['_DELETECONTRACTORRESPONSE']._serialized_start=941
-  _globals['_DELETECONTRACTORRESPONSE']._serialized_end=1015
-  _globals['_CONTRACTORSERVICE']._serialized_start=1018
-  _globals['_CONTRACTORSERVICE']._serialized_end=1490
+  _globals['_CONTRACTORSERVICE'].methods_by_name['ListContractors']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
+  _globals['_CONTRACTORSERVICE'].methods_by_name['UpdateContractor']._loaded_options = None
+  _globals['_CONTRACTORSERVICE'].methods_by_name['UpdateContractor']._serialized_options = b'\212\265\030\001\001'
+  _globals['_CONTRACTORSERVICE'].methods_by_name['DeleteContractor']._loaded_options = None
+  _globals['_CONTRACTORSERVICE'].methods_by_name['DeleteContractor']._serialized_options = b'\212\265\030\001\001'
+  _globals['_CREATECONTRACTORREQUEST']._serialized_start=163
+  _globals['_CREATECONTRACTORREQUEST']._serialized_end=262
+  _globals['_CREATECONTRACTORRESPONSE']._serialized_start=264
+  _globals['_CREATECONTRACTORRESPONSE']._serialized_end=338
+  _globals['_GETCONTRACTORREQUEST']._serialized_start=340
+  _globals['_GETCONTRACTORREQUEST']._serialized_end=380
+  _globals['_GETCONTRACTORRESPONSE']._serialized_start=382
+  _globals['_GETCONTRACTORRESPONSE']._serialized_end=453
+  _globals['_LISTCONTRACTORSREQUEST']._serialized_start=455
+  _globals['_LISTCONTRACTORSREQUEST']._serialized_end=551
+  _globals['_LISTCONTRACTORSRESPONSE']._serialized_start=553
+  _globals['_LISTCONTRACTORSRESPONSE']._serialized_end=658
+  _globals['_UPDATECONTRACTORREQUEST']._serialized_start=661
+  _globals['_UPDATECONTRACTORREQUEST']._serialized_end=815
+  _globals['_UPDATECONTRACTORRESPONSE']._serialized_start=817
+  _globals['_UPDATECONTRACTORRESPONSE']._serialized_end=891
+  _globals['_DELETECONTRACTORREQUEST']._serialized_start=893
+  _globals['_DELETECONTRACTORREQUEST']._serialized_end=962
+  _globals['_DELETECONTRACTORRESPONSE']._serialized_start=964
+  _globals['_DELETECONTRACTORRESPONSE']._serialized_end=1038
+  _globals['_CONTRACTORSERVICE']._serialized_start=1041
+  _globals['_CONTRACTORSERVICE']._serialized_end=1546
 # @@protoc_insertion_point(module_scope)

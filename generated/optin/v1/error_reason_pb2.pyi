@@ -179,7 +179,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     before its deadline. Nothing was changed. Send the same request again after the delay in the
     `google.rpc.RetryInfo`.
 
-    `limit` says which bound was reached. Example:
+    `limit` says which bound was reached: the server's, or one that was set for the platform. Example:
 
         { "reason": "OVERLOADED",
           "domain": "optin.v1",
@@ -284,6 +284,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
           "domain": "optin.v1",
           "metadata": { "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV",
                         "expire_time": "2026-12-01T00:00:00+00:00" } }
+    """
+    ERROR_REASON_INVALID_CREDENTIALS: _ErrorReason.ValueType  # 27
+    """UNAUTHENTICATED. The call has no credentials where some are needed, or what it has is malformed,
+    unknown, revoked or past its time: which of these is not told. Send a key that is in force as
+    `authorization: Bearer opk_...`. Example:
+
+        { "reason": "INVALID_CREDENTIALS",
+          "domain": "optin.v1",
+          "metadata": {} }
+    """
+    ERROR_REASON_ROLE_NOT_ALLOWED: _ErrorReason.ValueType  # 28
+    """PERMISSION_DENIED. The caller's role may not call the method; the method's option `roles` lists
+    those that may. Example:
+
+        { "reason": "ROLE_NOT_ALLOWED",
+          "domain": "optin.v1",
+          "metadata": { "role": "reader",
+                        "method": "optin.v1.ContractorService/CreateContractor" } }
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -441,7 +459,7 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 16
 before its deadline. Nothing was changed. Send the same request again after the delay in the
 `google.rpc.RetryInfo`.
 
-`limit` says which bound was reached. Example:
+`limit` says which bound was reached: the server's, or one that was set for the platform. Example:
 
     { "reason": "OVERLOADED",
       "domain": "optin.v1",
@@ -546,5 +564,23 @@ ERROR_REASON_POLICY_TERM_ENDED: ErrorReason.ValueType  # 26
       "domain": "optin.v1",
       "metadata": { "policy": "pl_01J9Z3NDEKTSV4RRFFQ69G5FAV",
                     "expire_time": "2026-12-01T00:00:00+00:00" } }
+"""
+ERROR_REASON_INVALID_CREDENTIALS: ErrorReason.ValueType  # 27
+"""UNAUTHENTICATED. The call has no credentials where some are needed, or what it has is malformed,
+unknown, revoked or past its time: which of these is not told. Send a key that is in force as
+`authorization: Bearer opk_...`. Example:
+
+    { "reason": "INVALID_CREDENTIALS",
+      "domain": "optin.v1",
+      "metadata": {} }
+"""
+ERROR_REASON_ROLE_NOT_ALLOWED: ErrorReason.ValueType  # 28
+"""PERMISSION_DENIED. The caller's role may not call the method; the method's option `roles` lists
+those that may. Example:
+
+    { "reason": "ROLE_NOT_ALLOWED",
+      "domain": "optin.v1",
+      "metadata": { "role": "reader",
+                    "method": "optin.v1.ContractorService/CreateContractor" } }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from optin.v1 import access_pb2 as optin_dot_v1_dot_access__pb2
 from optin.v1 import resources_pb2 as optin_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1coptin/v1/event_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x18optin/v1/resources.proto\"\x88\x01\n\x11ListEventsRequest\x12\x13\n\x05types\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08resource\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61\x66ter\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"Z\n\x12ListEventsResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x0f.optin.v1.EventB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"U\n\x12WatchEventsRequest\x12\x13\n\x05\x61\x66ter\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05types\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x62\x61tched\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"b\n\x13WatchEventsResponse\x12$\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x0f.optin.v1.EventB\x04\xe2\x41\x01\x03\x12%\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x0f.optin.v1.EventB\x04\xe2\x41\x01\x03\x32\xaf\x01\n\x0c\x45ventService\x12L\n\nListEvents\x12\x1b.optin.v1.ListEventsRequest\x1a\x1c.optin.v1.ListEventsResponse\"\x03\x90\x02\x01\x12Q\n\x0bWatchEvents\x12\x1c.optin.v1.WatchEventsRequest\x1a\x1d.optin.v1.WatchEventsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1coptin/v1/event_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15optin/v1/access.proto\x1a\x18optin/v1/resources.proto\"\x88\x01\n\x11ListEventsRequest\x12\x13\n\x05types\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08resource\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61\x66ter\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"Z\n\x12ListEventsResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x0f.optin.v1.EventB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"U\n\x12WatchEventsRequest\x12\x13\n\x05\x61\x66ter\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05types\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x62\x61tched\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"b\n\x13WatchEventsResponse\x12$\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x0f.optin.v1.EventB\x04\xe2\x41\x01\x03\x12%\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x0f.optin.v1.EventB\x04\xe2\x41\x01\x03\x32\xbb\x01\n\x0c\x45ventService\x12R\n\nListEvents\x12\x1b.optin.v1.ListEventsRequest\x1a\x1c.optin.v1.ListEventsResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12W\n\x0bWatchEvents\x12\x1c.optin.v1.WatchEventsRequest\x1a\x1d.optin.v1.WatchEventsResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,17 +59,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHEVENTSRESPONSE'].fields_by_name['events']._loaded_options = None
   _globals['_WATCHEVENTSRESPONSE'].fields_by_name['events']._serialized_options = b'\342A\001\003'
   _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._loaded_options = None
-  _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\220\002\001'
+  _globals['_EVENTSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
   _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
-  _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\220\002\001'
-  _globals['_LISTEVENTSREQUEST']._serialized_start=102
-  _globals['_LISTEVENTSREQUEST']._serialized_end=238
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=240
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=330
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=332
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=417
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=419
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=517
-  _globals['_EVENTSERVICE']._serialized_start=520
-  _globals['_EVENTSERVICE']._serialized_end=695
+  _globals['_EVENTSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
+  _globals['_LISTEVENTSREQUEST']._serialized_start=125
+  _globals['_LISTEVENTSREQUEST']._serialized_end=261
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=263
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=353
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=355
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=440
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=442
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=540
+  _globals['_EVENTSERVICE']._serialized_start=543
+  _globals['_EVENTSERVICE']._serialized_end=730
 # @@protoc_insertion_point(module_scope)

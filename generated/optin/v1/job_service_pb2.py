@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from optin.v1 import access_pb2 as optin_dot_v1_dot_access__pb2
 from optin.v1 import resources_pb2 as optin_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aoptin/v1/job_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x18optin/v1/resources.proto\"N\n\x10\x43reateJobRequest\x12 \n\x03job\x18\x01 \x01(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"5\n\x11\x43reateJobResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x03\"!\n\rGetJobRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"2\n\x0eGetJobResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x03\"a\n\x0fListJobsRequest\x12\x1b\n\rcategory_code\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"T\n\x10ListJobsResponse\x12!\n\x04jobs\x18\x01 \x03(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x85\x01\n\x10UpdateJobRequest\x12 \n\x03job\x18\x01 \x01(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"5\n\x11UpdateJobResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x03\"g\n\x18\x43reateJobCategoryRequest\x12\x31\n\x0cjob_category\x18\x01 \x01(\x0b\x32\x15.optin.v1.JobCategoryB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"N\n\x19\x43reateJobCategoryResponse\x12\x31\n\x0cjob_category\x18\x01 \x01(\x0b\x32\x15.optin.v1.JobCategoryB\x04\xe2\x41\x01\x03\"M\n\x18ListJobCategoriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"o\n\x19ListJobCategoriesResponse\x12\x33\n\x0ejob_categories\x18\x01 \x03(\x0b\x32\x15.optin.v1.JobCategoryB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xb5\x01\n\x19\x41pproveJobCategoryRequest\x12\x1b\n\rcategory_code\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\rcoverage_type\x18\x02 \x01(\x0e\x32\x16.optin.v1.CoverageTypeB\x04\xe2\x41\x01\x02\x12\x14\n\x06states\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08net_rate\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"O\n\x1a\x41pproveJobCategoryResponse\x12\x31\n\x0cjob_category\x18\x01 \x01(\x0b\x32\x15.optin.v1.JobCategoryB\x04\xe2\x41\x01\x03\"\xa4\x01\n RevokeJobCategoryApprovalRequest\x12\x1b\n\rcategory_code\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\rcoverage_type\x18\x02 \x01(\x0e\x32\x16.optin.v1.CoverageTypeB\x04\xe2\x41\x01\x02\x12\x14\n\x06states\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"V\n!RevokeJobCategoryApprovalResponse\x12\x31\n\x0cjob_category\x18\x01 \x01(\x0b\x32\x15.optin.v1.JobCategoryB\x04\xe2\x41\x01\x03\x32\xba\x05\n\nJobService\x12\x44\n\tCreateJob\x12\x1a.optin.v1.CreateJobRequest\x1a\x1b.optin.v1.CreateJobResponse\x12@\n\x06GetJob\x12\x17.optin.v1.GetJobRequest\x1a\x18.optin.v1.GetJobResponse\"\x03\x90\x02\x01\x12\x46\n\x08ListJobs\x12\x19.optin.v1.ListJobsRequest\x1a\x1a.optin.v1.ListJobsResponse\"\x03\x90\x02\x01\x12\x44\n\tUpdateJob\x12\x1a.optin.v1.UpdateJobRequest\x1a\x1b.optin.v1.UpdateJobResponse\x12\\\n\x11\x43reateJobCategory\x12\".optin.v1.CreateJobCategoryRequest\x1a#.optin.v1.CreateJobCategoryResponse\x12\x61\n\x11ListJobCategories\x12\".optin.v1.ListJobCategoriesRequest\x1a#.optin.v1.ListJobCategoriesResponse\"\x03\x90\x02\x01\x12_\n\x12\x41pproveJobCategory\x12#.optin.v1.ApproveJobCategoryRequest\x1a$.optin.v1.ApproveJobCategoryResponse\x12t\n\x19RevokeJobCategoryApproval\x12*.optin.v1.RevokeJobCategoryApprovalRequest\x1a+.optin.v1.RevokeJobCategoryApprovalResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aoptin/v1/job_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x15optin/v1/access.proto\x1a\x18optin/v1/resources.proto\"N\n\x10\x43reateJobRequest\x12 \n\x03job\x18\x01 \x01(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"5\n\x11\x43reateJobResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x03\"!\n\rGetJobRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"2\n\x0eGetJobResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x03\"a\n\x0fListJobsRequest\x12\x1b\n\rcategory_code\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"T\n\x10ListJobsResponse\x12!\n\x04jobs\x18\x01 \x03(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x85\x01\n\x10UpdateJobRequest\x12 \n\x03job\x18\x01 \x01(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"5\n\x11UpdateJobResponse\x12 \n\x03job\x18\x01 \x01(\x0b\x32\r.optin.v1.JobB\x04\xe2\x41\x01\x03\"g\n\x18\x43reateJobCategoryRequest\x12\x31\n\x0cjob_category\x18\x01 \x01(\x0b\x32\x15.optin.v1.JobCategoryB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"N\n\x19\x43reateJobCategoryResponse\x12\x31\n\x0cjob_category\x18\x01 \x01(\x0b\x32\x15.optin.v1.JobCategoryB\x04\xe2\x41\x01\x03\"M\n\x18ListJobCategoriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"o\n\x19ListJobCategoriesResponse\x12\x33\n\x0ejob_categories\x18\x01 \x03(\x0b\x32\x15.optin.v1.JobCategoryB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xb5\x01\n\x19\x41pproveJobCategoryRequest\x12\x1b\n\rcategory_code\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\rcoverage_type\x18\x02 \x01(\x0e\x32\x16.optin.v1.CoverageTypeB\x04\xe2\x41\x01\x02\x12\x14\n\x06states\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08net_rate\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"O\n\x1a\x41pproveJobCategoryResponse\x12\x31\n\x0cjob_category\x18\x01 \x01(\x0b\x32\x15.optin.v1.JobCategoryB\x04\xe2\x41\x01\x03\"\xa4\x01\n RevokeJobCategoryApprovalRequest\x12\x1b\n\rcategory_code\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\rcoverage_type\x18\x02 \x01(\x0e\x32\x16.optin.v1.CoverageTypeB\x04\xe2\x41\x01\x02\x12\x14\n\x06states\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"V\n!RevokeJobCategoryApprovalResponse\x12\x31\n\x0cjob_category\x18\x01 \x01(\x0b\x32\x15.optin.v1.JobCategoryB\x04\xe2\x41\x01\x03\x32\xf1\x05\n\nJobService\x12K\n\tCreateJob\x12\x1a.optin.v1.CreateJobRequest\x1a\x1b.optin.v1.CreateJobResponse\"\x05\x8a\xb5\x18\x01\x01\x12\x46\n\x06GetJob\x12\x17.optin.v1.GetJobRequest\x1a\x18.optin.v1.GetJobResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12L\n\x08ListJobs\x12\x19.optin.v1.ListJobsRequest\x1a\x1a.optin.v1.ListJobsResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12K\n\tUpdateJob\x12\x1a.optin.v1.UpdateJobRequest\x1a\x1b.optin.v1.UpdateJobResponse\"\x05\x8a\xb5\x18\x01\x01\x12\x64\n\x11\x43reateJobCategory\x12\".optin.v1.CreateJobCategoryRequest\x1a#.optin.v1.CreateJobCategoryResponse\"\x06\x8a\xb5\x18\x02\x01\x03\x12h\n\x11ListJobCategories\x12\".optin.v1.ListJobCategoriesRequest\x1a#.optin.v1.ListJobCategoriesResponse\"\n\x90\x02\x01\x8a\xb5\x18\x03\x01\x02\x03\x12\x66\n\x12\x41pproveJobCategory\x12#.optin.v1.ApproveJobCategoryRequest\x1a$.optin.v1.ApproveJobCategoryResponse\"\x05\x8a\xb5\x18\x01\x03\x12{\n\x19RevokeJobCategoryApproval\x12*.optin.v1.RevokeJobCategoryApprovalRequest\x1a+.optin.v1.RevokeJobCategoryApprovalResponse\"\x05\x8a\xb5\x18\x01\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -98,44 +99,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKEJOBCATEGORYAPPROVALREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_REVOKEJOBCATEGORYAPPROVALRESPONSE'].fields_by_name['job_category']._loaded_options = None
   _globals['_REVOKEJOBCATEGORYAPPROVALRESPONSE'].fields_by_name['job_category']._serialized_options = b'\342A\001\003'
+  _globals['_JOBSERVICE'].methods_by_name['CreateJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['CreateJob']._serialized_options = b'\212\265\030\001\001'
   _globals['_JOBSERVICE'].methods_by_name['GetJob']._loaded_options = None
-  _globals['_JOBSERVICE'].methods_by_name['GetJob']._serialized_options = b'\220\002\001'
+  _globals['_JOBSERVICE'].methods_by_name['GetJob']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
   _globals['_JOBSERVICE'].methods_by_name['ListJobs']._loaded_options = None
-  _globals['_JOBSERVICE'].methods_by_name['ListJobs']._serialized_options = b'\220\002\001'
+  _globals['_JOBSERVICE'].methods_by_name['ListJobs']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
+  _globals['_JOBSERVICE'].methods_by_name['UpdateJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['UpdateJob']._serialized_options = b'\212\265\030\001\001'
+  _globals['_JOBSERVICE'].methods_by_name['CreateJobCategory']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['CreateJobCategory']._serialized_options = b'\212\265\030\002\001\003'
   _globals['_JOBSERVICE'].methods_by_name['ListJobCategories']._loaded_options = None
-  _globals['_JOBSERVICE'].methods_by_name['ListJobCategories']._serialized_options = b'\220\002\001'
-  _globals['_CREATEJOBREQUEST']._serialized_start=133
-  _globals['_CREATEJOBREQUEST']._serialized_end=211
-  _globals['_CREATEJOBRESPONSE']._serialized_start=213
-  _globals['_CREATEJOBRESPONSE']._serialized_end=266
-  _globals['_GETJOBREQUEST']._serialized_start=268
-  _globals['_GETJOBREQUEST']._serialized_end=301
-  _globals['_GETJOBRESPONSE']._serialized_start=303
-  _globals['_GETJOBRESPONSE']._serialized_end=353
-  _globals['_LISTJOBSREQUEST']._serialized_start=355
-  _globals['_LISTJOBSREQUEST']._serialized_end=452
-  _globals['_LISTJOBSRESPONSE']._serialized_start=454
-  _globals['_LISTJOBSRESPONSE']._serialized_end=538
-  _globals['_UPDATEJOBREQUEST']._serialized_start=541
-  _globals['_UPDATEJOBREQUEST']._serialized_end=674
-  _globals['_UPDATEJOBRESPONSE']._serialized_start=676
-  _globals['_UPDATEJOBRESPONSE']._serialized_end=729
-  _globals['_CREATEJOBCATEGORYREQUEST']._serialized_start=731
-  _globals['_CREATEJOBCATEGORYREQUEST']._serialized_end=834
-  _globals['_CREATEJOBCATEGORYRESPONSE']._serialized_start=836
-  _globals['_CREATEJOBCATEGORYRESPONSE']._serialized_end=914
-  _globals['_LISTJOBCATEGORIESREQUEST']._serialized_start=916
-  _globals['_LISTJOBCATEGORIESREQUEST']._serialized_end=993
-  _globals['_LISTJOBCATEGORIESRESPONSE']._serialized_start=995
-  _globals['_LISTJOBCATEGORIESRESPONSE']._serialized_end=1106
-  _globals['_APPROVEJOBCATEGORYREQUEST']._serialized_start=1109
-  _globals['_APPROVEJOBCATEGORYREQUEST']._serialized_end=1290
-  _globals['_APPROVEJOBCATEGORYRESPONSE']._serialized_start=1292
-  _globals['_APPROVEJOBCATEGORYRESPONSE']._serialized_end=1371
-  _globals['_REVOKEJOBCATEGORYAPPROVALREQUEST']._serialized_start=1374
-  _globals['_REVOKEJOBCATEGORYAPPROVALREQUEST']._serialized_end=1538
-  _globals['_REVOKEJOBCATEGORYAPPROVALRESPONSE']._serialized_start=1540
-  _globals['_REVOKEJOBCATEGORYAPPROVALRESPONSE']._serialized_end=1626
-  _globals['_JOBSERVICE']._serialized_start=1629
-  _globals['_JOBSERVICE']._serialized_end=2327
+  _globals['_JOBSERVICE'].methods_by_name['ListJobCategories']._serialized_options = b'\220\002\001\212\265\030\003\001\002\003'
+  _globals['_JOBSERVICE'].methods_by_name['ApproveJobCategory']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['ApproveJobCategory']._serialized_options = b'\212\265\030\001\003'
+  _globals['_JOBSERVICE'].methods_by_name['RevokeJobCategoryApproval']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['RevokeJobCategoryApproval']._serialized_options = b'\212\265\030\001\003'
+  _globals['_CREATEJOBREQUEST']._serialized_start=156
+  _globals['_CREATEJOBREQUEST']._serialized_end=234
+  _globals['_CREATEJOBRESPONSE']._serialized_start=236
+  _globals['_CREATEJOBRESPONSE']._serialized_end=289
+  _globals['_GETJOBREQUEST']._serialized_start=291
+  _globals['_GETJOBREQUEST']._serialized_end=324
+  _globals['_GETJOBRESPONSE']._serialized_start=326
+  _globals['_GETJOBRESPONSE']._serialized_end=376
+  _globals['_LISTJOBSREQUEST']._serialized_start=378
+  _globals['_LISTJOBSREQUEST']._serialized_end=475
+  _globals['_LISTJOBSRESPONSE']._serialized_start=477
+  _globals['_LISTJOBSRESPONSE']._serialized_end=561
+  _globals['_UPDATEJOBREQUEST']._serialized_start=564
+  _globals['_UPDATEJOBREQUEST']._serialized_end=697
+  _globals['_UPDATEJOBRESPONSE']._serialized_start=699
+  _globals['_UPDATEJOBRESPONSE']._serialized_end=752
+  _globals['_CREATEJOBCATEGORYREQUEST']._serialized_start=754
+  _globals['_CREATEJOBCATEGORYREQUEST']._serialized_end=857
+  _globals['_CREATEJOBCATEGORYRESPONSE']._serialized_start=859
+  _globals['_CREATEJOBCATEGORYRESPONSE']._serialized_end=937
+  _globals['_LISTJOBCATEGORIESREQUEST']._serialized_start=939
+  _globals['_LISTJOBCATEGORIESREQUEST']._serialized_end=1016
+  _globals['_LISTJOBCATEGORIESRESPONSE']._serialized_start=1018
+  _globals['_LISTJOBCATEGORIESRESPONSE']._serialized_end=1129
+  _globals['_APPROVEJOBCATEGORYREQUEST']._serialized_start=1132
+  _globals['_APPROVEJOBCATEGORYREQUEST']._serialized_end=1313
+  _globals['_APPROVEJOBCATEGORYRESPONSE']._serialized_start=1315
+  _globals['_APPROVEJOBCATEGORYRESPONSE']._serialized_end=1394
+  _globals['_REVOKEJOBCATEGORYAPPROVALREQUEST']._serialized_start=1397
+  _globals['_REVOKEJOBCATEGORYAPPROVALREQUEST']._serialized_end=1561
+  _globals['_REVOKEJOBCATEGORYAPPROVALRESPONSE']._serialized_start=1563
+  _globals['_REVOKEJOBCATEGORYAPPROVALRESPONSE']._serialized_end=1649
+  _globals['_JOBSERVICE']._serialized_start=1652
+  _globals['_JOBSERVICE']._serialized_end=2405
 # @@protoc_insertion_point(module_scope)

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from optin.v1 import access_pb2 as optin_dot_v1_dot_access__pb2
 from optin.v1 import resources_pb2 as optin_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1coptin/v1/quote_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x18optin/v1/resources.proto\"T\n\x12\x43reateQuoteRequest\x12$\n\x05quote\x18\x01 \x01(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\";\n\x13\x43reateQuoteResponse\x12$\n\x05quote\x18\x01 \x01(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x03\"#\n\x0fGetQuoteRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"8\n\x10GetQuoteResponse\x12$\n\x05quote\x18\x01 \x01(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x03\"\xa0\x01\n\x11ListQuotesRequest\x12\x18\n\ncontractor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x11\n\x03job\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12+\n\x06status\x18\x03 \x01(\x0e\x32\x15.optin.v1.QuoteStatusB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"Z\n\x12ListQuotesResponse\x12%\n\x06quotes\x18\x01 \x03(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x8b\x01\n\x12UpdateQuoteRequest\x12$\n\x05quote\x18\x01 \x01(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\";\n\x13UpdateQuoteResponse\x12$\n\x05quote\x18\x01 \x01(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x03\x32\xbc\x02\n\x0cQuoteService\x12J\n\x0b\x43reateQuote\x12\x1c.optin.v1.CreateQuoteRequest\x1a\x1d.optin.v1.CreateQuoteResponse\x12\x46\n\x08GetQuote\x12\x19.optin.v1.GetQuoteRequest\x1a\x1a.optin.v1.GetQuoteResponse\"\x03\x90\x02\x01\x12L\n\nListQuotes\x12\x1b.optin.v1.ListQuotesRequest\x1a\x1c.optin.v1.ListQuotesResponse\"\x03\x90\x02\x01\x12J\n\x0bUpdateQuote\x12\x1c.optin.v1.UpdateQuoteRequest\x1a\x1d.optin.v1.UpdateQuoteResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1coptin/v1/quote_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x15optin/v1/access.proto\x1a\x18optin/v1/resources.proto\"T\n\x12\x43reateQuoteRequest\x12$\n\x05quote\x18\x01 \x01(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\";\n\x13\x43reateQuoteResponse\x12$\n\x05quote\x18\x01 \x01(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x03\"#\n\x0fGetQuoteRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"8\n\x10GetQuoteResponse\x12$\n\x05quote\x18\x01 \x01(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x03\"\xa0\x01\n\x11ListQuotesRequest\x12\x18\n\ncontractor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x11\n\x03job\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12+\n\x06status\x18\x03 \x01(\x0e\x32\x15.optin.v1.QuoteStatusB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"Z\n\x12ListQuotesResponse\x12%\n\x06quotes\x18\x01 \x03(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x8b\x01\n\x12UpdateQuoteRequest\x12$\n\x05quote\x18\x01 \x01(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\";\n\x13UpdateQuoteResponse\x12$\n\x05quote\x18\x01 \x01(\x0b\x32\x0f.optin.v1.QuoteB\x04\xe2\x41\x01\x03\x32\xd6\x02\n\x0cQuoteService\x12Q\n\x0b\x43reateQuote\x12\x1c.optin.v1.CreateQuoteRequest\x1a\x1d.optin.v1.CreateQuoteResponse\"\x05\x8a\xb5\x18\x01\x01\x12L\n\x08GetQuote\x12\x19.optin.v1.GetQuoteRequest\x1a\x1a.optin.v1.GetQuoteResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12R\n\nListQuotes\x12\x1b.optin.v1.ListQuotesRequest\x1a\x1c.optin.v1.ListQuotesResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12Q\n\x0bUpdateQuote\x12\x1c.optin.v1.UpdateQuoteRequest\x1a\x1d.optin.v1.UpdateQuoteResponse\"\x05\x8a\xb5\x18\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -66,26 +67,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEQUOTEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_UPDATEQUOTERESPONSE'].fields_by_name['quote']._loaded_options = None
   _globals['_UPDATEQUOTERESPONSE'].fields_by_name['quote']._serialized_options = b'\342A\001\003'
+  _globals['_QUOTESERVICE'].methods_by_name['CreateQuote']._loaded_options = None
+  _globals['_QUOTESERVICE'].methods_by_name['CreateQuote']._serialized_options = b'\212\265\030\001\001'
   _globals['_QUOTESERVICE'].methods_by_name['GetQuote']._loaded_options = None
-  _globals['_QUOTESERVICE'].methods_by_name['GetQuote']._serialized_options = b'\220\002\001'
+  _globals['_QUOTESERVICE'].methods_by_name['GetQuote']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
   _globals['_QUOTESERVICE'].methods_by_name['ListQuotes']._loaded_options = None
-  _globals['_QUOTESERVICE'].methods_by_name['ListQuotes']._serialized_options = b'\220\002\001'
-  _globals['_CREATEQUOTEREQUEST']._serialized_start=135
-  _globals['_CREATEQUOTEREQUEST']._serialized_end=219
-  _globals['_CREATEQUOTERESPONSE']._serialized_start=221
-  _globals['_CREATEQUOTERESPONSE']._serialized_end=280
-  _globals['_GETQUOTEREQUEST']._serialized_start=282
-  _globals['_GETQUOTEREQUEST']._serialized_end=317
-  _globals['_GETQUOTERESPONSE']._serialized_start=319
-  _globals['_GETQUOTERESPONSE']._serialized_end=375
-  _globals['_LISTQUOTESREQUEST']._serialized_start=378
-  _globals['_LISTQUOTESREQUEST']._serialized_end=538
-  _globals['_LISTQUOTESRESPONSE']._serialized_start=540
-  _globals['_LISTQUOTESRESPONSE']._serialized_end=630
-  _globals['_UPDATEQUOTEREQUEST']._serialized_start=633
-  _globals['_UPDATEQUOTEREQUEST']._serialized_end=772
-  _globals['_UPDATEQUOTERESPONSE']._serialized_start=774
-  _globals['_UPDATEQUOTERESPONSE']._serialized_end=833
-  _globals['_QUOTESERVICE']._serialized_start=836
-  _globals['_QUOTESERVICE']._serialized_end=1152
+  _globals['_QUOTESERVICE'].methods_by_name['ListQuotes']._serialized_options = b'\220\002\001\212\265\030\002\001\002'
+  _globals['_QUOTESERVICE'].methods_by_name['UpdateQuote']._loaded_options = None
+  _globals['_QUOTESERVICE'].methods_by_name['UpdateQuote']._serialized_options = b'\212\265\030\001\001'
+  _globals['_CREATEQUOTEREQUEST']._serialized_start=158
+  _globals['_CREATEQUOTEREQUEST']._serialized_end=242
+  _globals['_CREATEQUOTERESPONSE']._serialized_start=244
+  _globals['_CREATEQUOTERESPONSE']._serialized_end=303
+  _globals['_GETQUOTEREQUEST']._serialized_start=305
+  _globals['_GETQUOTEREQUEST']._serialized_end=340
+  _globals['_GETQUOTERESPONSE']._serialized_start=342
+  _globals['_GETQUOTERESPONSE']._serialized_end=398
+  _globals['_LISTQUOTESREQUEST']._serialized_start=401
+  _globals['_LISTQUOTESREQUEST']._serialized_end=561
+  _globals['_LISTQUOTESRESPONSE']._serialized_start=563
+  _globals['_LISTQUOTESRESPONSE']._serialized_end=653
+  _globals['_UPDATEQUOTEREQUEST']._serialized_start=656
+  _globals['_UPDATEQUOTEREQUEST']._serialized_end=795
+  _globals['_UPDATEQUOTERESPONSE']._serialized_start=797
+  _globals['_UPDATEQUOTERESPONSE']._serialized_end=856
+  _globals['_QUOTESERVICE']._serialized_start=859
+  _globals['_QUOTESERVICE']._serialized_end=1201
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ contractor, so that one PostgreSQL can become a sharded one; `(platform, id)` fi
 Uniqueness across contractors lives in tables keyed by what is unique: `requests` and `emails`.
 """
 
+from server.storage.tables.access import keys, platforms
 from server.storage.tables.base import metadata
 from server.storage.tables.resources import (
     application_sessions,
@@ -24,6 +25,7 @@ from server.storage.tables.workings import (
     events,
     pending_bindings,
     requests,
+    trail,
     writers,
 )
 
@@ -39,10 +41,13 @@ __all__ = [
     "job_categories",
     "job_category_approvals",
     "jobs",
+    "keys",
     "metadata",
     "pending_bindings",
+    "platforms",
     "policies",
     "quotes",
     "requests",
+    "trail",
     "writers",
 ]

@@ -86,6 +86,20 @@ event_sequence = Table(
     Column("last", BigInteger, nullable=False),
 )
 
+trail = Table(
+    "trail",
+    metadata,
+    # Who did what: one row for the acts of one transaction on one platform, never changed once it has its place.
+    Column("id", String, primary_key=True),
+    Column("platform", String, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("acts", String, nullable=False),  # JSON, as it was hashed
+    Column("number", BigInteger),  # none: waits for its place
+    Column("hash", LargeBinary),
+    UniqueConstraint("platform", "number"),
+    Index(None, "number"),  # finds those that wait
+)
+
 writers = Table(
     "writers",
     metadata,

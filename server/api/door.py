@@ -1,0 +1,60 @@
+"""What a call says of itself in its metadata, and who its caller is."""
+
+import asyncio
+import re
+from typing import Any, NamedTuple
+
+import grpc
+from uuid_utils import uuid7
+
+from server.api.statuses import CALL_ID
+from server.domain.callers import Caller
+from server.service.access import Access
+
+AUTHORIZATION = "authorization"
+PRINTABLE = re.compile(r"[\x21-\x7e]{1,64}")
+
+HELD_SECONDS = 1.0
+HELD_SHARE = 0.5  # of the time that the caller has left
+MOST_HELD = 1_000
+
+
+class Told(NamedTuple):
+    call_id: str  # the caller's, when it is one that can stand in a log; else a new one
+    authorization: tuple[str, ...]
+
+
+def told_by(context: grpc.aio.ServicerContext[Any, Any]) -> Told:
+    call_id, authorization = "", []
+    for key, value in context.invocation_metadata() or ():
+        if key == CALL_ID and isinstance(value, str) and PRINTABLE.fullmatch(value):
+            call_id = call_id or value
+        elif key == AUTHORIZATION:
+            authorization.append(str(value))
+    return Told(call_id or str(uuid7()), tuple(authorization))
+
+
+class Door:
+    """Where callers are known by their keys."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self._held = 0
+
+    def caller(self, told: Told) -> Caller:
+        """Raises InvalidCredentials."""
+        return self.access.caller(told.authorization)
+
+    async def hold(self, seconds_left: float | None) -> None:
+        """Before a refusal for a platform's own limits: the caller is to wait that long anyway.
+
+        A connection carries so many calls at a time, so that who does not heed the refusals is slowed down to that
+        many a second. Each refusal would cost as much as an empty call, at the expense of other platforms.
+        """
+        if self._held >= MOST_HELD:
+            return
+        self._held += 1
+        try:
+            await asyncio.sleep(min(HELD_SECONDS, HELD_SECONDS if seconds_left is None else seconds_left * HELD_SHARE))
+        finally:
+            self._held -= 1

@@ -1,0 +1,93 @@
+"""Platforms and keys, as operators make and change them."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from server.domain.callers import Key, Platform, Role, digest_of_certificate, digest_of_secret
+from server.domain.errors import NotFound
+from server.domain.ports import Unit
+from server.domain.trail import act
+from server.service.context import new_id
+
+
+class CertificateTaken(Exception):
+    """Another key, which this names, is in force for the name."""
+
+
+OPERATOR = "operator"  # as an actor in the audit trail: who has the database
+
+
+def create(unit: Unit, now: datetime, values: Mapping[str, Any]) -> Platform:
+    platform = Platform(id=new_id("pf"), create_time=now, update_time=now, **values)
+    unit.platforms.insert(platform)
+    unit.trail.record(platform.id, act(now, OPERATOR, "platform create", platform.id))
+    return platform
+
+
+def update(unit: Unit, now: datetime, platform_id: str, changes: Mapping[str, Any]) -> Platform:
+    """Raises NotFound."""
+    platform = replace(get(unit, platform_id), update_time=now, **changes)
+    unit.platforms.update(platform)
+    unit.trail.record(platform.id, act(now, OPERATOR, "platform update", platform.id))
+    return platform
+
+
+def get(unit: Unit, platform_id: str) -> Platform:
+    """Raises NotFound."""
+    found = {platform.id: platform for platform in unit.platforms.all()}
+    if platform_id not in found:
+        raise NotFound("platform", platform_id)
+    return found[platform_id]
+
+
+def create_key(
+    unit: Unit,
+    now: datetime,
+    platform_id: str,
+    role: Role,
+    *,
+    label: str,
+    expire_time: datetime | None,
+    certificate: str,
+) -> tuple[Key, str]:
+    """The key and its secret, which is nowhere else; empty for a certificate's name.
+
+    Raises NotFound for the platform, CertificateTaken.
+    """
+    get(unit, platform_id)
+    for other in unit.keys.all() if certificate else ():
+        if other.certificate == certificate and other.counts(now):
+            raise CertificateTaken(other.id)
+    secret = "" if certificate else f"opk_{secrets.token_urlsafe(32)}"
+    digest = digest_of_certificate(certificate) if certificate else digest_of_secret(secret)
+    key = Key(
+        id=new_id("key"),
+        platform=platform_id,
+        role=role,
+        label=label,
+        digest=digest,
+        certificate=certificate,
+        create_time=now,
+        expire_time=expire_time,
+        revoke_time=None,
+    )
+    unit.keys.insert(key)
+    unit.trail.record(platform_id, act(now, OPERATOR, "key create", key.id))
+    return key, secret
+
+
+def revoke_key(unit: Unit, now: datetime, key_id: str) -> Key:
+    """One that is revoked stays as it is. Raises NotFound."""
+    found = {key.id: key for key in unit.keys.all()}
+    if key_id not in found:
+        raise NotFound("key", key_id)
+    key = found[key_id]
+    if key.revoke_time is not None:
+        return key
+    key = replace(key, revoke_time=now)
+    unit.keys.update(key)
+    unit.trail.record(key.platform, act(now, OPERATOR, "key revoke", key.id))
+    return key
