@@ -107,7 +107,7 @@ def serve(tmp_path: Path, clock: Clock, sqlite_template: Path) -> Serving:
         if "database_url" not in settings:
             settings["database_url"] = sqlite_copy(sqlite_template, tmp_path)
         chosen = Settings(port=0, **settings)
-        keys = [] if chosen.open_to_all else [await made_keys(chosen.database_url)]
+        keys = [] if chosen.open_to_all else await made_keys(chosen.database_url)
         async with (
             running(chosen, carrier=carrier, clock=clock) as server,
             grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", interceptors=keys) as channel,

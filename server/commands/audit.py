@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +12,8 @@ from sqlalchemy import URL, make_url
 from server.domain import invariants
 from server.domain.invariants.books import Books, Report, Terms
 from server.domain.invariants.events import told_since
+from server.domain.invariants.trail import broken_links, left_waiting
+from server.domain.trail import TrailEntry
 from server.storage.audit import Database, look_through
 from server.storage.books import Part
 
@@ -59,10 +62,18 @@ def _report(database: Database, terms: Terms) -> Report:
     for event in database.events():
         whole.rows["events"] += 1
         whole.add(invariants.of_event(event, terms))
+    whole.add(broken_links(_counted(database.trail(), whole)))
+    whole.add(left_waiting(database.waiting_trail(), terms))
     newest = database.newest_event()
     if newest is not None:
         whole.add(invariants.of_newest(newest))
     return whole
+
+
+def _counted(entries: Iterable[TrailEntry], whole: Report) -> Iterator[TrailEntry]:
+    for entry in entries:
+        whole.rows["trail entries"] += 1
+        yield entry
 
 
 def _of_part(part: Part, terms: Terms) -> Report:

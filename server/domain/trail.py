@@ -23,8 +23,10 @@ class Act(NamedTuple):
     resource: str  # the id of what was changed
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class TrailEntry:
+    """As its row."""
+
     id: str
     platform: str
     create_time: datetime

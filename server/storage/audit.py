@@ -16,11 +16,13 @@ from sqlalchemy.util import greenlet_spawn
 
 from server.domain.errors import StorageUnavailable
 from server.domain.invariants.books import EmailRow, EventRow, Finding, NewestRow, Report, RequestRow
+from server.domain.trail import TrailEntry
 from server.storage import schema
-from server.storage.books import ROWS, Key, Part, Range, email_page, event_page, newest_event, request_page
+from server.storage.books import ROWS, Key, Part, Range, email_page, event_page, newest_event, request_page, trail_page
 from server.storage.failures import translated
 from server.storage.sqlite import reader_engine
 from server.storage.tables import contractors
+from server.storage.trail import WAITING
 
 T = TypeVar("T")
 Row = TypeVar("Row", RequestRow, EmailRow, EventRow)
@@ -100,6 +102,22 @@ class Database:
 
     def events(self) -> Iterator[EventRow]:
         return self._paged(event_page, lambda row: (row.id,))
+
+    def trail(self) -> Iterator[TrailEntry]:
+        """Those that have their places, by platform and number."""
+        after: Key | None = None
+        while True:
+            with self._transaction() as connection:
+                page = trail_page(connection, after)
+            yield from page
+            if len(page) < ROWS:
+                return
+            after = (page[-1].platform, page[-1].number or 0)
+
+    def waiting_trail(self) -> list[TrailEntry]:
+        """The first ones that have none."""
+        with self._transaction() as connection:
+            return [TrailEntry(**row) for row in connection.execute(WAITING, {"most": ROWS}).mappings()]
 
     def newest_event(self) -> NewestRow | None:
         with self._transaction() as connection:

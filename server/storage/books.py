@@ -38,6 +38,7 @@ from server.domain.invariants.books import (
     SessionRow,
 )
 from server.domain.records import Policy
+from server.domain.trail import TrailEntry
 from server.storage.quotes import quote_of
 from server.storage.tables import (
     application_sessions,
@@ -53,9 +54,10 @@ from server.storage.tables import (
     policies,
     quotes,
     requests,
+    trail,
 )
 
-Key = tuple[str, ...]
+Key = tuple[str | int, ...]
 AssignmentKey = tuple[str, str]
 
 ROWS = 2_000  # at a time
@@ -151,6 +153,7 @@ DECISION_KEY = (decisions.c.contractor, decisions.c.assignment)
 REQUEST_KEY = (requests.c.platform, requests.c.request_id)
 EMAIL_KEY = (emails.c.platform, emails.c.email_folded)
 EVENT_KEY = (events.c.id,)
+TRAIL_KEY = (trail.c.platform, trail.c.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +252,11 @@ def email_page(connection: Connection, after: Key | None) -> list[EmailRow]:
 
 def event_page(connection: Connection, after: Key | None) -> list[EventRow]:
     return [EventRow(*row) for row in _page(connection, EVENT, EVENT_KEY, after)]
+
+
+def trail_page(connection: Connection, after: Key | None) -> list[TrailEntry]:
+    placed = select(trail).where(trail.c.number.is_not(None))
+    return [TrailEntry(*row) for row in _page(connection, placed, TRAIL_KEY, after)]
 
 
 def newest_event(connection: Connection) -> NewestRow | None:

@@ -14,7 +14,7 @@ from server.commands.audit import audit
 from server.domain.invariants.books import Report
 from tests.audit.conversation import LEASE, Names, converse
 from tests.conftest import NOW
-from tests.support.postgres import PostgresCluster
+from tests.support.postgres import SUPERUSER, PostgresCluster
 
 SOON = NOW + LEASE  # nothing of the conversation is older
 
@@ -43,7 +43,7 @@ class Kept:
                     assert connection.execute(statement).rowcount, statement
             connection.close()
             return
-        connection = await asyncpg.connect(self.url.replace("+asyncpg", ""))
+        connection = await asyncpg.connect(self.url.replace("+asyncpg", ""), user=SUPERUSER)
         await connection.execute("SET session_replication_role = replica")
         for statement in statements:
             assert not (await connection.execute(statement)).endswith(" 0"), statement

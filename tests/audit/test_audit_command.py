@@ -10,7 +10,10 @@ from server.commands.audit import MOST_PRINTED
 from tests.audit.conftest import SOON, Kept
 from tests.server.process import optin, served
 
-CLEAN = r"no findings; 9 contractors, 16 policies, 19 assignments, 5 requests, [0-9]+ events in [0-9.]+ s\n"
+CLEAN = (
+    r"no findings; 9 contractors, 16 policies, 19 assignments, 5 requests, "
+    r"[0-9]+ events, [0-9]+ trail entries in [0-9.]+ s\n"
+)
 NOW = SOON.isoformat()
 
 

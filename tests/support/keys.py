@@ -40,20 +40,20 @@ async def made_key(
     return secret
 
 
-async def made_keys(url: str, platform: str = DEFAULT_PLATFORM) -> "Sends":
-    """One key for what a platform may do, and one for what only an underwriter may."""
-    return Sends(await made_key(url, platform), await made_key(url, platform, Role.UNDERWRITER))
+async def made_keys(url: str, platform: str = DEFAULT_PLATFORM) -> list[grpc.aio.ClientInterceptor]:
+    """Sends one key for what a platform may do, and one for what only an underwriter may."""
+    return sends(await made_key(url, platform), await made_key(url, platform, Role.UNDERWRITER))
 
 
-class Sends(
-    grpc.aio.UnaryUnaryClientInterceptor,  # type: ignore[type-arg]
-    grpc.aio.UnaryStreamClientInterceptor,  # type: ignore[type-arg]
-):
-    """Sends a key with every call of a channel, another with what the first may not call."""
+def sends(secret: str, underwriters: str = "") -> list[grpc.aio.ClientInterceptor]:
+    """For a channel: sends a key with every call, another with what the first may not call."""
+    return [_WithCalls(secret, underwriters or secret), _WithStreams(secret, underwriters or secret)]
 
-    def __init__(self, secret: str, underwriters: str = "") -> None:
+
+class _Sends:
+    def __init__(self, secret: str, underwriters: str) -> None:
         self._secret = secret
-        self._underwriters = underwriters or secret
+        self._underwriters = underwriters
 
     async def _go(self, go_on: Callable[..., Any], details: Any, request: Any) -> Any:
         name = details.method if isinstance(details.method, str) else details.method.decode()
@@ -61,8 +61,12 @@ class Sends(
         sent = grpc.aio.Metadata(*(details.metadata or ()), ("authorization", f"Bearer {secret}"))
         return await go_on(details._replace(metadata=sent), request)
 
+
+class _WithCalls(_Sends, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return await self._go(continuation, client_call_details, request)
 
+
+class _WithStreams(_Sends, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]
     async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return await self._go(continuation, client_call_details, request)

@@ -25,7 +25,8 @@ from tests.support.ports import free_port
 
 OLDEST_VERSION = 15
 DEBIAN_HOME = Path("/usr/lib/postgresql")
-USER = "optin"
+USER = "optin"  # no superuser: row-level security binds it
+SUPERUSER = "postgres"
 
 StopMode = Literal["smart", "fast", "immediate"]
 
@@ -129,6 +130,7 @@ class PostgresCluster:
         try:
             self._lay_out()
             self.start()
+            self._query(f"CREATE ROLE {USER} LOGIN")
         except BaseException:
             self._clear_away()
             raise
@@ -185,7 +187,7 @@ class PostgresCluster:
         PostgreSQL copies no database that somebody is connected to.
         """
         name = f"optin_{next(self._numbers)}"
-        self._query(f'CREATE DATABASE "{name}" TEMPLATE "{_name(template or "template1")}"')
+        self._query(f'CREATE DATABASE "{name}" OWNER {USER} TEMPLATE "{_name(template or "template1")}"')
         return f"postgresql+asyncpg://{USER}@127.0.0.1:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:
@@ -195,7 +197,7 @@ class PostgresCluster:
     def _lay_out(self) -> None:
         if self._account:
             os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
-        arguments = (self.folder, self._binaries, USER)
+        arguments = (self.folder, self._binaries, SUPERUSER)
         self._keeper = self._spawn(
             "sh", "-c", _KEEPER, "keeper", *arguments, stdin=subprocess.PIPE, output=subprocess.PIPE
         )
@@ -249,7 +251,7 @@ class PostgresCluster:
         return lines[:1] == [str(self.pid)] and lines[-1] == "ready"
 
     def _query(self, statement: str) -> str:
-        address = f"host=127.0.0.1 port={self.port} user={USER} dbname=postgres"
+        address = f"host=127.0.0.1 port={self.port} user={SUPERUSER} dbname=postgres"
         done = subprocess.run(
             [self._binaries / "psql", "-X", "-q", "-A", "-t", "-d", address, "-c", statement],
             env=_environment(),
