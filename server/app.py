@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from server.api import render
 from server.api.server import GrpcServer
 from server.api.servicers.assignments import rendered
@@ -36,6 +38,8 @@ from server.storage.sqlite import SqliteStorage
 
 if TYPE_CHECKING:
     from server.storage.postgres import PostgresStorage  # imported where it is used: it takes its time
+
+log = structlog.get_logger()
 
 GRACE_SECONDS = 10.0
 QUEUE_MAX = 2_000
@@ -135,6 +139,8 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> "SqliteStorage | P
         await schema.migrate(settings.url)
     else:
         await schema.check(settings.url)
+        if not await storage.has_walls():
+            log.warning("row-level security does not bind this user", advice="connect as one that is no superuser")
     return storage
 
 
