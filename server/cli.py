@@ -15,7 +15,7 @@ import uvloop
 from pydantic import ValidationError
 
 from server import __version__, logs
-from server.api.server import PortTaken
+from server.api.server import PortTaken, address_of
 from server.app import migrated, running
 from server.commands.audit import print_audit
 from server.commands.demo import run_demo
@@ -44,6 +44,7 @@ def one_of(values: type[StrEnum]) -> Any:
 def serve(
     host: Annotated[str | None, Flag] = None,
     port: Annotated[str | None, Number] = None,
+    metrics_port: Annotated[str | None, Number] = None,
     database_url: Annotated[str | None, Flag] = None,
     environment: Annotated[str | None, one_of(Environment)] = None,
     withhold_premium: Annotated[bool | None, Flag] = None,
@@ -120,12 +121,14 @@ async def _serve(settings: Settings) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     async with supervised(settings) if settings.workers > 1 else running(settings) as server:
-        address = f"[{settings.host}]:{server.port}" if ":" in settings.host else f"{settings.host}:{server.port}"
+        address = address_of(settings.host, server.port)
         print(f"optin {__version__} listens on {address}")
         print(f"  database     {_masked(settings)}")
         print(f"  environment  {settings.environment}")
         if settings.workers > 1:
             print(f"  workers      {settings.workers}")
+        if server.metrics_port is not None:
+            print(f"  metrics      http://{address_of(settings.host, server.metrics_port)}/metrics")
         print(f"  try          grpcurl -plaintext {address} list", flush=True)
         await stop.wait()
         structlog.get_logger().info("stopping", note="calls in flight are finished first")
@@ -170,7 +173,7 @@ def _run_or_explain(main: Coroutine[None, None, None], settings: Settings) -> No
     except PortTaken as error:
         _fail(
             f"{error} is taken by another process, or is no address of this machine; "
-            "stop the other, or choose another address with --port and --host."
+            f"stop the other, or choose another address with {error.flag} and --host."
         )
     except FileInUse as error:
         _fail(f"Another server uses {error}; stop it, or choose another file with --database-url.")

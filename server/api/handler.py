@@ -23,6 +23,7 @@ from server.api.call import Call
 from server.api.gate import Gate
 from server.api.statuses import MalformedRequest, code_of, told_of
 from server.domain.errors import DomainError, Overloaded
+from server.domain.observing import Ended, Metadata, Observer
 from server.service.calls import Calls
 from server.service.once import Reply
 
@@ -41,9 +42,11 @@ class Servicer(Protocol):
     stream a generator of the messages' bytes."""
 
 
-def service_handler(service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate) -> grpc.GenericRpcHandler:
+def service_handler(
+    service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate, observer: Observer
+) -> grpc.GenericRpcHandler:
     handlers = {
-        method.name: _handler(_Handler(method, getattr(servicer, method.name), calls, gate), method)
+        method.name: _handler(_Handler(method, getattr(servicer, method.name), calls, gate, observer), method)
         for method in service.methods
     }
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
@@ -56,29 +59,39 @@ def _handler(handler: "_Handler", method: MethodDescriptor) -> "grpc.RpcMethodHa
 
 
 class _Handler:
-    def __init__(self, method: MethodDescriptor, call: Callable[[Any, Call], Any], calls: Calls, gate: Gate) -> None:
+    def __init__(
+        self,
+        method: MethodDescriptor,
+        call: Callable[[Any, Call], Any],
+        calls: Calls,
+        gate: Gate,
+        observer: Observer,
+    ) -> None:
         self._name = f"{method.containing_service.full_name}/{method.name}"
         self._request = GetMessageClass(method.input_type)
         self._call = call
         self._calls = calls
         self._gate = gate
+        self._began = observer.call(self._name, streamed=method.server_streaming)
         self._changes = method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
 
     async def handle(self, raw: bytes, context: Context) -> bytes:
         started = time.perf_counter()
-        call_id = _call_id(context)
+        metadata = context.invocation_metadata() or ()
+        call_id = _call_id(metadata)
+        ended = self._began(metadata, call_id)
         error: Exception | None = None
         reply = Reply(b"")
         try:
             with self._gate:
                 reply = await self._in_time(raw, call_id, context)
         except asyncio.CancelledError:  # the caller went away, or its deadline has passed
-            log.info("call", method=self._name, code="CANCELLED", ms=_ms_since(started), call_id=call_id)
+            self._cancelled(call_id, started, ended)
             raise
         except Exception as raised:
             error = raised
         with suppress(Exception):  # a log that cannot be written (no disk, no reader) changes no answer
-            self._log(call_id, started, reply, error)
+            self._note(call_id, started, reply, error, ended)
         if error is not None:
             await _abort(context, error, call_id)
         trailing = ((CALL_ID, call_id), REPLAYED) if reply.replayed else ((CALL_ID, call_id),)
@@ -88,7 +101,9 @@ class _Handler:
     async def stream(self, raw: bytes, context: Context) -> None:
         """Ends when the caller leaves, or with an error: what is streamed has no end of its own."""
         started = time.perf_counter()
-        call_id = _call_id(context)
+        metadata = context.invocation_metadata() or ()
+        call_id = _call_id(metadata)
+        ended = self._began(metadata, call_id)
         try:
             self._gate.require_open()
             call = Call(self._calls, self._name, call_id)
@@ -96,11 +111,11 @@ class _Handler:
                 async for message in messages:
                     await context.write(message)
         except asyncio.CancelledError:
-            log.info("call", method=self._name, code="CANCELLED", ms=_ms_since(started), call_id=call_id)
+            self._cancelled(call_id, started, ended)
             raise
         except Exception as error:
             with suppress(Exception):
-                self._log(call_id, started, Reply(b""), error)
+                self._note(call_id, started, Reply(b""), error, ended)
             await _abort(context, error, call_id)
 
     def _parsed(self, raw: bytes) -> Message:
@@ -121,16 +136,19 @@ class _Handler:
         answer = await Call(self._calls, self._name, call_id).answer(self._call, self._parsed(raw))
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
-    def _log(self, call_id: str, started: float, reply: Reply, error: Exception | None) -> None:
+    def _cancelled(self, call_id: str, started: float, ended: Ended) -> None:
+        seconds = time.perf_counter() - started
+        ended("CANCELLED", seconds)
+        log.info("call", method=self._name, code="CANCELLED", ms=_ms(seconds), call_id=call_id)
+
+    def _note(self, call_id: str, started: float, reply: Reply, error: Exception | None, ended: Ended) -> None:
+        seconds = time.perf_counter() - started
+        code = "OK" if error is None else code_of(error).name
+        ended(code, seconds)
         if isinstance(error, Overloaded):
             self._gate.tell_refused(error)
             return
-        entry = {
-            "method": self._name,
-            "code": "OK" if error is None else code_of(error).name,
-            "ms": _ms_since(started),
-            "call_id": call_id,
-        }
+        entry = {"method": self._name, "code": code, "ms": _ms(seconds), "call_id": call_id}
         if reply.outcome or reply.replayed:
             entry["outcome"] = reply.outcome or "REPLAYED"
         if error is None:
@@ -146,13 +164,13 @@ async def _abort(context: Context, error: Exception, call_id: str) -> None:
     await context.abort(code_of(error), message, trailing_metadata=((CALL_ID, call_id), (STATUS_DETAILS, details)))
 
 
-def _ms_since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
 
 
-def _call_id(context: Context) -> str:
+def _call_id(metadata: Metadata) -> str:
     """The caller's, when it is one that can stand in a log; else a new one."""
-    for key, value in context.invocation_metadata() or ():
+    for key, value in metadata:
         if key == CALL_ID and isinstance(value, str) and PRINTABLE.fullmatch(value):
             return value
     return str(uuid7())

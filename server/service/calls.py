@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from server.domain.decision import AssignmentRequest
+from server.domain.observing import UNOBSERVED, Observer
 from server.domain.ports import Clock, Storage, Unit
 from server.service.assignments import CreateAssignments, Creation
 from server.service.binding import Asked, Binder
@@ -42,6 +43,7 @@ class Calls:
         clock: Clock,
         terms: Terms,
         feed: Feed,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._storage = storage
         self._writer = writer
@@ -51,6 +53,7 @@ class Calls:
         self._clock = clock
         self.terms = terms
         self.feed = feed
+        self._observer = observer
 
     @property
     def binder(self) -> Binder:
@@ -98,7 +101,10 @@ class Calls:
                 when_left=self._when_left,
             )
 
-        return await self._until_settled(ctx, key, run)
+        reply = await self._until_settled(ctx, key, run)
+        if reply.outcome:  # else it is the repeat of one that was seen
+            self._observer.decided(reply.outcome, reply.reasons)
+        return reply
 
     async def _until_settled(
         self, ctx: Context, key: RequestKey | None, run: Callable[[Attempt], Awaitable[Result]]
