@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,6 +20,7 @@ from server.storage.sqlite import SqliteStorage
 if TYPE_CHECKING:
     from server.metrics import Metrics
     from server.storage.postgres import PostgresStorage
+    from server.traces import Traces
 
 log = structlog.get_logger()
 
@@ -55,10 +55,7 @@ async def observed(
             observers.append(metrics)
             if not one_of_several:
                 port = await stack.enter_async_context(scraped(registry, settings.host, settings.metrics_port))
-        if traced():
-            from server.traces import sent_as_told
-
-            traces = sent_as_told()
+        if (traces := _traces()) is not None:
             stack.push_async_callback(traces.close)
             observers.append(traces)
         yield Observed(observer=together(observers), metrics=metrics, port=port)
@@ -78,10 +75,13 @@ async def sampling(
         await asyncio.sleep(SAMPLE_SECONDS)
 
 
-def traced() -> bool:
-    """Whether somebody waits for traces, and what sends them is installed."""
-    wanted = any(os.environ.get(name) for name in ENDPOINTS) and os.environ.get("OTEL_TRACES_EXPORTER") != "none"
-    installed = find_spec("opentelemetry") is not None
-    if wanted and not installed:
-        log.warning("no traces are sent", note="the extra is not installed: pip install 'optin[otel]'")
-    return wanted and installed
+def _traces() -> "Traces | None":
+    """Where somebody waits for them, and what sends them is installed."""
+    if not any(os.environ.get(name) for name in ENDPOINTS) or os.environ.get("OTEL_TRACES_EXPORTER") == "none":
+        return None
+    try:
+        from server.traces import sent_as_told
+    except ImportError:
+        log.warning("no traces are sent", note="the extra `otel` is not installed")
+        return None
+    return sent_as_told()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -59,17 +60,12 @@ class Traces(Observer):
         """One span in each call's trace: a call that shares its unit with others has it too, and knows it by its id."""
         end = time.time_ns()
         attributes: dict[str, AnyValue] = {UNIT_ID: f"{self._new_id():016x}", CHANGES: len(marks)}
-        for mark in marks:
-            if isinstance(mark, Span):
-                span = self._tracer.start_span(
-                    UNIT,
-                    context=trace.set_span_in_context(mark),
-                    attributes=attributes,
-                    start_time=end - int(seconds * 1e9),
-                )
-                if failed:
-                    span.set_status(StatusCode.ERROR)
-                span.end(end)
+        for call in {mark for mark in marks if isinstance(mark, Span)}:
+            context = trace.set_span_in_context(call)
+            span = self._tracer.start_span(UNIT, context, attributes=attributes, start_time=end - int(seconds * 1e9))
+            if failed:
+                span.set_status(StatusCode.ERROR)
+            span.end(end)
 
     def carrier_call(self, method: str) -> tuple[Metadata, Ended]:
         name = f"{CARRIER}/{method}"
@@ -96,8 +92,6 @@ def _end(span: Span, code: str, *, failed: bool) -> None:
 
 def sent_as_told() -> Traces:
     """To where OpenTelemetry's own environment variables say; sampling and names too are theirs."""
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
     resource = Resource.create({SERVICE_VERSION: __version__})
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: "optin"}))

@@ -52,11 +52,13 @@ def postgres_url(postgres: PostgresCluster, postgres_template: str) -> Iterator[
 
 
 @contextmanager
-def served_by_workers(folder: Path, url: str, *arguments: str) -> Iterator[Server]:
+def served_by_workers(
+    folder: Path, url: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """A server of some workers; however it ended, none of them is left afterwards."""
     pids: set[int] = set()
     try:
-        with served(folder, "--workers", str(WORKERS), "--database-url", url, *arguments) as server:
+        with served(folder, "--workers", str(WORKERS), "--database-url", url, *arguments, env=env) as server:
             pids = workers_of(server)
             yield server
             pids |= workers_of(server)
