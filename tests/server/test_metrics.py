@@ -272,6 +272,11 @@ def test_the_dashboard_shows_what_there_is_and_all_of_it() -> None:
     assert [metric for metric, names in series.items() if not names & shown()] == []
 
 
+def test_the_readme_has_each_metric() -> None:
+    named = set(re.findall(r"`(optin_\w+)`", (Path(__file__).parents[2] / "README.md").read_text()))
+    assert named == {name if name + "_total" not in names else name + "_total" for name, names in declared().items()}
+
+
 def test_each_metric_has_its_unit_and_says_what_it_is() -> None:
     registry = CollectorRegistry()
     Metrics(lambda: datetime.now(UTC), registry)
