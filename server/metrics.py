@@ -6,6 +6,7 @@ With several workers each writes into files of one folder, and the supervisor se
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, values
@@ -39,10 +40,11 @@ class Metrics(Observer):
         self._call_seconds = seconds("optin_call_duration_seconds", "How long calls took; streams apart.", "method")
         self._in_flight = gauge("optin_calls_in_flight", "Calls being answered; streams apart.")
         self._watchers = gauge("optin_watchers", "Streams of events being served.")
-        self._outcomes = counter("optin_binding_outcomes_total", "Assignments created.", "outcome")
-        self._reasons = counter(
+        outcomes = counter("optin_binding_outcomes_total", "Assignments created.", "outcome")
+        reasons = counter(
             "optin_binding_reasons_total", "Reasons given with them; one may have several.", "outcome", "reason"
         )
+        self._outcome, self._reason = cache(outcomes.labels), cache(reasons.labels)
         self._commit_seconds = seconds("optin_commit_duration_seconds", "How long units of work took, commit included.")
         self._commit_calls = Histogram(
             "optin_commit_calls", "Changes in a unit of work.", registry=registry, buckets=BATCHES
@@ -65,9 +67,9 @@ class Metrics(Observer):
         return lambda _metadata, _call_id: ended
 
     def decided(self, outcome: str, reasons: Sequence[str]) -> None:
-        self._outcomes.labels(outcome).inc()
+        self._outcome(outcome).inc()
         for reason in reasons:
-            self._reasons.labels(outcome, reason).inc()
+            self._reason(outcome, reason).inc()
 
     def wrote(self, marks: Sequence[object], seconds: float, *, failed: bool) -> None:
         if failed:
@@ -100,15 +102,13 @@ class Metrics(Observer):
 
 
 def _counting(calls: Counter, seconds: Histogram | None, method: str) -> Ended:
-    """With what is counted for a call looked up once, since it is looked up under a lock."""
-    by_code = {"OK": calls.labels(method, "OK")}  # there from the start, so that the first one is seen as an increase
+    """With what is counted for a call looked up once, since the library does it under a lock."""
+    count = cache(partial(calls.labels, method))
+    count("OK")  # there from the start, so that the first one is seen as an increase
     observe = seconds.labels(method).observe if seconds else None
 
     def ended(code: str, took: float) -> None:
-        count = by_code.get(code)
-        if count is None:
-            count = by_code[code] = calls.labels(method, code)
-        count.inc()
+        count(code).inc()
         if observe is not None:
             observe(took)
 

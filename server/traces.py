@@ -5,6 +5,7 @@ written in and the calls to a remote carrier, which takes the trace on. No span 
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 
@@ -35,6 +36,7 @@ PROPAGATOR = TraceContextTextMapPropagator()
 
 class Traces(Observer):
     def __init__(self, provider: TracerProvider) -> None:
+        logging.getLogger("opentelemetry.trace").setLevel(logging.ERROR)  # it warns with what callers sent
         self._provider = provider
         self._tracer = provider.get_tracer("optin", __version__)
         self._new_id = provider.id_generator.generate_span_id

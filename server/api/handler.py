@@ -72,6 +72,7 @@ class _Handler:
         self._call = call
         self._calls = calls
         self._gate = gate
+        self._log = log.bind()  # made once: it takes a fifth of a line's time
         self._began = observer.call(self._name, streamed=method.server_streaming)
         self._changes = method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
 
@@ -139,7 +140,7 @@ class _Handler:
     def _cancelled(self, call_id: str, started: float, ended: Ended) -> None:
         seconds = time.perf_counter() - started
         ended("CANCELLED", seconds)
-        log.info("call", method=self._name, code="CANCELLED", ms=_ms(seconds), call_id=call_id)
+        self._log.info("call", method=self._name, code="CANCELLED", ms=_ms(seconds), call_id=call_id)
 
     def _note(self, call_id: str, started: float, reply: Reply, error: Exception | None, ended: Ended) -> None:
         seconds = time.perf_counter() - started
@@ -152,11 +153,11 @@ class _Handler:
         if reply.outcome or reply.replayed:
             entry["outcome"] = reply.outcome or "REPLAYED"
         if error is None:
-            log.info("call", **entry)
+            self._log.info("call", **entry)
         elif isinstance(error, DomainError):
-            log.info("call", **entry, reason=error.reason)
+            self._log.info("call", **entry, reason=error.reason)
         else:
-            log.error("call", **entry, exc_info=error)
+            self._log.error("call", **entry, exc_info=error)
 
 
 async def _abort(context: Context, error: Exception, call_id: str) -> None:

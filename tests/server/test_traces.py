@@ -21,6 +21,7 @@ from optin.v1 import resources_pb2 as pb
 from sqlalchemy import text
 from structlog.testing import LogCapture
 
+from server import observed
 from server.app import running
 from server.carrier.fake import FakeCarrier
 from server.config import Settings
@@ -123,6 +124,19 @@ async def test_one_that_its_caller_does_not_sample_leaves_nothing(
         await client.raw(CREATE, creation(jane.id, job.id), ("traceparent", "00-not-a-trace-01"))
         (call,) = spans(exporter, CREATE)
         assert call.parent is None
+
+
+async def test_what_cannot_be_read_of_a_caller_s_trace_is_not_repeated(
+    exporter: InMemorySpanExporter, sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with traced(exporter, sqlite_url) as (client, _):
+        jane, job = await client.opted_in(), await client.job()
+        exporter.clear()
+        for state in ("Canary Doe", "a=Canary,a=Doe", "a=" + "Canary" * 1000):
+            await client.raw(CREATE, creation(jane.id, job.id), SAMPLED, ("tracestate", state))
+        await client.raw(CREATE, creation(jane.id, job.id), ("traceparent", "Canary" * 1000))
+    assert [ids(call)[1] for call in spans(exporter, CREATE)] == [CALLER] * 3 + [""]
+    assert caplog.text == ""
 
 
 async def test_errors_and_whose_they_are(exporter: InMemorySpanExporter, sqlite_url: str, tmp_path: Any) -> None:
@@ -231,9 +245,9 @@ async def test_traces_are_sent_to_where_the_environment_says(
     assert (service, "optin.v1.ContractorService/CreateContractor") in collector.spans
 
 
-async def test_without_the_extra_it_says_so_and_serves(
-    monkeypatch: pytest.MonkeyPatch, log: LogCapture, sqlite_url: str
-) -> None:
+async def test_without_the_extra_it_says_so_and_serves(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> None:
+    log = LogCapture()
+    monkeypatch.setattr(observed, "log", structlog.wrap_logger(None, processors=[log]))
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "server.traces", None)
     async with (
@@ -242,10 +256,3 @@ async def test_without_the_extra_it_says_so_and_serves(
     ):
         await Client(channel).contractor()
     assert "no traces are sent" in [entry["event"] for entry in log.entries]
-
-
-@pytest.fixture
-def log() -> LogCapture:
-    captured = LogCapture()
-    structlog.configure(processors=[captured], cache_logger_on_first_use=False)
-    return captured
