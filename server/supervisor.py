@@ -80,11 +80,14 @@ class Counted:
     port: int | None = None
 
 
+NOT_COUNTED = Counted()
+
+
 @asynccontextmanager
 async def counting(settings: Settings) -> AsyncIterator[Counted]:
     """Raises PortTaken."""
     if settings.metrics_port is None:
-        yield Counted()
+        yield NOT_COUNTED
         return
     from server.metrics import sums_in  # not imported where it is not used: it takes its time
     from server.scraping import scraped
@@ -146,7 +149,7 @@ def _bind(holder: socket.socket, address: tuple[object, ...]) -> None:
 class Worker:
     """The workers of one number: a process, and after its death the next."""
 
-    def __init__(self, number: int, settings: Settings, counted: Counted) -> None:
+    def __init__(self, number: int, settings: Settings, counted: Counted = NOT_COUNTED) -> None:
         self._number = number
         self._folder = counted.folder
         self._settings = settings
