@@ -1,6 +1,6 @@
 """The composition root: the one place that knows all the parts. Start and stop stand on this page."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,8 +17,10 @@ from server.api.servicers.sessions import completed_bytes
 from server.carrier.in_house import InHouseCarrier
 from server.config import IN_HOUSE, Environment, Settings
 from server.domain.carrier import Carrier, RemoteCarrier
+from server.domain.observing import Observer
 from server.domain.ports import Clock
 from server.health import following
+from server.observed import observed, sampling
 from server.service import expiry, retention
 from server.service.access import Access
 from server.service.assignments import CreateAssignments
@@ -52,6 +54,7 @@ EVENT_OF = event_maker(render.data)
 @dataclass(frozen=True, slots=True)
 class Running:
     port: int
+    metrics_port: int | None = None
 
 
 def utc_now() -> datetime:
@@ -65,21 +68,29 @@ async def running(
     carrier: Carrier | RemoteCarrier | None = None,
     clock: Clock = utc_now,
     share_port: bool = False,
+    observers: Sequence[Observer] = (),
 ) -> AsyncIterator[Running]:
     """The server, from its first answered call to its last commit.
 
-    `share_port`: with the other workers of one `optin serve`.
+    `share_port`: with the other workers of one `optin serve`. `observers`: beside those of the settings.
     Raises StorageUnavailable, FileInUse, SchemaTooNew, SchemaTooOld, PortTaken.
     """
     async with AsyncExitStack() as stack:
+        seen = await stack.enter_async_context(observed(settings, clock, others=observers, one_of_several=share_port))
         storage = await _open(settings, stack)
-        feed = Feed(storage, told, most_watchers=settings.watchers)
-        writer = Writer(storage, batch_max=settings.group_commit_max, queue_max=QUEUE_MAX, committed=feed.wake)
+        feed = Feed(storage, told, most_watchers=settings.watchers, observer=seen.observer)
+        writer = Writer(
+            storage,
+            batch_max=settings.group_commit_max,
+            queue_max=QUEUE_MAX,
+            committed=feed.wake,
+            observer=seen.observer,
+        )
         settlements = Settlements(storage, settings.carrier_timeout)
         tasks = Tasks()
         lease = settings.carrier_timeout + LEASE_MARGIN
-        server = GrpcServer(share_port=share_port, calls_in_flight=settings.calls_in_flight)
-        carrier = carrier or await _carrier(settings, server, stack)
+        server = GrpcServer(share_port=share_port, calls_in_flight=settings.calls_in_flight, observer=seen.observer)
+        carrier = carrier or await _carrier(settings, server, stack, seen.observer)
         in_house, remote = None, None
         if isinstance(carrier, RemoteCarrier):
             remote = RemoteBindings(
@@ -97,18 +108,20 @@ async def running(
         create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered)
         access = Access(storage, clock, open_to_all=settings.open_to_all, processes=settings.workers)
         await access.look()
-        server.offer(Calls(storage, writer, create, settlements, remote, clock, _terms(settings), feed, access))
+        calls = Calls(
+            storage, writer, create, settlements, remote, clock, _terms(settings), feed, access, seen.observer
+        )
+        server.offer(calls)
         port = server.bind(settings.host, settings.port)
         # Stopped in the opposite order: calls in flight, what they left under way, the writer, its events.
         writer.start()
         stack.push_async_callback(feed.finish)
         stack.push_async_callback(writer.close)
-        for some, keep in ((retention.requests, settings.request_id_ttl), (retention.events, settings.event_ttl)):
-            step = partial(retention.sweep, writer, clock, some, keep)
-            tasks.start_loop(rounds(f"sweep of {some.__name__}", step, retention.ROUND_SECONDS))
-        tasks.start_loop(rounds("expiries", partial(expiry.tell_expiries, writer, clock), expiry.ROUND_SECONDS))
+        _keep_up(tasks, writer, clock, settings)
         tasks.start_loop(feed.run())
         tasks.start_loop(access.follow())
+        if seen.metrics is not None:
+            tasks.start_loop(sampling(seen.metrics, server, feed, writer, storage))
         if remote is not None:
             tasks.start_loop(rounds("recovery", remote.recover, RECONCILE_SECONDS))
             tasks.start_loop(rounds("reconciliation", remote.reconcile, RECONCILE_SECONDS))
@@ -117,7 +130,15 @@ async def running(
         stack.push_async_callback(server.stop, GRACE_SECONDS)
         stack.callback(feed.stop)
         await stack.enter_async_context(following(storage, server))
-        yield Running(port)
+        yield Running(port, seen.port)
+
+
+def _keep_up(tasks: Tasks, writer: Writer, clock: Clock, settings: Settings) -> None:
+    """What time alone brings about."""
+    for some, keep in ((retention.requests, settings.request_id_ttl), (retention.events, settings.event_ttl)):
+        step = partial(retention.sweep, writer, clock, some, keep)
+        tasks.start_loop(rounds(f"sweep of {some.__name__}", step, retention.ROUND_SECONDS))
+    tasks.start_loop(rounds("expiries", partial(expiry.tell_expiries, writer, clock), expiry.ROUND_SECONDS))
 
 
 async def migrated(settings: Settings) -> None:
@@ -144,13 +165,15 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> "SqliteStorage | P
     return storage
 
 
-async def _carrier(settings: Settings, server: GrpcServer, stack: AsyncExitStack) -> Carrier | RemoteCarrier:
+async def _carrier(
+    settings: Settings, server: GrpcServer, stack: AsyncExitStack, observer: Observer
+) -> Carrier | RemoteCarrier:
     if settings.carrier == IN_HOUSE:
         return InHouseCarrier()
     from server.carrier.remote import GrpcCarrier, Limits  # not imported where it is not used: it takes its time
 
     limits = Limits(total_seconds=settings.carrier_timeout.total_seconds())
-    carrier = GrpcCarrier(settings.carrier, limits=limits, on_change=server.set_carrier_available)
+    carrier = GrpcCarrier(settings.carrier, limits=limits, on_change=server.set_carrier_available, observer=observer)
     stack.push_async_callback(carrier.close)
     server.set_carrier_available(True)
     return carrier

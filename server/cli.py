@@ -12,6 +12,7 @@ import typer
 import uvloop
 
 from server import __version__, logs
+from server.api.server import address_of
 from server.app import migrated, running
 from server.commands import access
 from server.commands.audit import print_audit
@@ -26,6 +27,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 NEW_OBJECTS = 20_000  # between two looks for garbage; Python's own default is 700
 # Texts, so that `Settings` judges flags and variables alike.
 Flag = typer.Option(show_default=False)
+Pem = typer.Option(show_default=False, metavar="FILE")
 Number = typer.Option(show_default=False, metavar="NUMBER")
 Time = typer.Option(show_default=False, metavar="TIME", help="The clock; the present unless given.")
 Duration = typer.Option(show_default=False, metavar="30d|24h|15m|SECONDS")
@@ -39,6 +41,7 @@ def one_of(values: type[StrEnum]) -> Any:
 def serve(
     host: Annotated[str | None, Flag] = None,
     port: Annotated[str | None, Number] = None,
+    metrics_port: Annotated[str | None, Number] = None,
     database_url: Annotated[str | None, Flag] = None,
     environment: Annotated[str | None, one_of(Environment)] = None,
     withhold_premium: Annotated[bool | None, Flag] = None,
@@ -53,9 +56,15 @@ def serve(
     calls_in_flight: Annotated[str | None, Number] = None,
     watchers: Annotated[str | None, Number] = None,
     workers: Annotated[str | None, Number] = None,
+    tls_cert: Annotated[str | None, Pem] = None,
+    tls_key: Annotated[str | None, Pem] = None,
+    tls_client_ca: Annotated[str | None, Pem] = None,
+    insecure_behind_proxy: Annotated[bool | None, Flag] = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT."""
     settings = settings_from(locals())
+    if settings.refusal:
+        fail(settings.refusal)
     _configure_logs(settings)
     _collect_rarely()
     run_or_explain(_serve(settings), settings)
@@ -117,15 +126,27 @@ async def _serve(settings: Settings) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     async with supervised(settings) if settings.workers > 1 else running(settings) as server:
-        address = f"[{settings.host}]:{server.port}" if ":" in settings.host else f"{settings.host}:{server.port}"
+        address = address_of(settings.host, server.port)
         print(f"optin {__version__} listens on {address}")
         print(f"  database     {masked(settings)}")
-        print(f"  environment  {settings.environment}")
+        keys = "open: calls need no key" if settings.open_to_all else "closed: calls need a key"
+        print(f"  environment  {settings.environment}, {keys}")
         if settings.workers > 1:
             print(f"  workers      {settings.workers}")
-        print(f"  try          grpcurl -plaintext {address} list", flush=True)
+        if server.metrics_port is not None:
+            print(f"  metrics      http://{address_of(settings.host, server.metrics_port)}/metrics")
+        print(f"  try          grpcurl {_grpcurl_flags(settings)} {address} list", flush=True)
         await stop.wait()
         structlog.get_logger().info("stopping", note="calls in flight are finished first")
+
+
+def _grpcurl_flags(settings: Settings) -> str:
+    flags = ["-plaintext"] if settings.tls_cert is None else [f"-cacert {settings.tls_cert}"]
+    if settings.tls_client_ca is not None:
+        flags += ["-cert CLIENT.pem", "-key CLIENT-KEY.pem"]
+    if not settings.open_to_all:
+        flags += ["-H 'authorization: Bearer KEY'"]
+    return " ".join(flags)
 
 
 def _collect_rarely() -> None:

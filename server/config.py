@@ -1,8 +1,11 @@
 """The settings (spec 11): environment variables with the prefix OPTIN_, each also a flag of `optin serve`."""
 
 import re
+import socket
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator
@@ -67,11 +70,21 @@ def _carrier(value: str) -> str:
 Carrier = Annotated[str, AfterValidator(_carrier)]
 
 
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address, or every one of a name's."""
+    try:
+        found = {str(address[0]) for *_, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return False
+    return all(ip_address(address.partition("%")[0]).is_loopback for address in found)
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OPTIN_", frozen=True)
 
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(50051, ge=0, le=65535)
+    metrics_port: int | None = Field(None, ge=0, le=65535)  # no metrics unless it is given
     database_url: str = "sqlite+aiosqlite:///data/optin.db"
     environment: Environment = Environment.SANDBOX
     withhold_premium: bool = True
@@ -86,6 +99,10 @@ class Settings(BaseSettings):
     calls_in_flight: int = Field(1_000, ge=1, le=100_000)
     watchers: int = Field(100, ge=1, le=10_000)
     workers: int = Field(1, ge=1, le=64)
+    tls_cert: Path | None = None  # PEM files; replaced ones are taken up
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None  # asks clients for certificates
+    insecure_behind_proxy: bool = False
 
     @field_validator("database_url")
     @classmethod
@@ -111,7 +128,22 @@ class Settings(BaseSettings):
     @property
     def open_to_all(self) -> bool:
         """Whether who sends no key may call: a sandbox that only this machine reaches."""
-        return self.environment is Environment.SANDBOX and self.host in ("127.0.0.1", "::1", "localhost")
+        return self.environment is Environment.SANDBOX and _is_loopback(self.host)
+
+    @property
+    def refusal(self) -> str:
+        """Why it must not be served like this, in one sentence; empty: it may be."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            return "--tls-cert and --tls-key go together; give both, or neither."
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            return "--tls-client-ca asks clients for certificates over TLS; give --tls-cert and --tls-key too."
+        if self.open_to_all or self.tls_cert is not None or self.insecure_behind_proxy:
+            return ""
+        where = "in production" if self.environment is Environment.PRODUCTION else f"on {self.host}"
+        return (
+            f"Calls {where} need TLS, or their keys could be read on the way; "
+            "give --tls-cert and --tls-key, or --insecure-behind-proxy where a proxy sees to it."
+        )
 
     @property
     def url(self) -> URL:

@@ -8,17 +8,21 @@ left. Its own end tells the supervisor that the worker is gone.
 import asyncio
 import errno
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 
-from server.api.server import PortTaken
+from server.api.server import PortTaken, address_of
 from server.app import GRACE_SECONDS, Running, running
 from server.config import Settings
 from server.storage import schema
@@ -27,6 +31,7 @@ log = structlog.get_logger()
 
 # -P: what lies in the folder where the server was started is not imported.
 COMMAND = (sys.executable, "-P", "-m", "server.cli", "worker")
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # by this variable prometheus_client finds it, in each worker
 LIVED_SECONDS = 10.0  # one that dies earlier is started again after a pause
 SHORTEST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
@@ -44,14 +49,16 @@ async def supervised(settings: Settings) -> AsyncIterator[Running]:
     Raises StorageUnavailable, SchemaTooNew, SchemaTooOld, PortTaken, WorkersFailed.
     """
     await schema.check(settings.url)
-    with held(settings.host, settings.port) as port:
+    async with AsyncExitStack() as stack:
+        port = stack.enter_context(held(settings.host, settings.port))
         settings = settings.model_copy(update={"port": port})
-        workers = [Worker(number, settings) for number in range(1, settings.workers + 1)]
+        counted = await stack.enter_async_context(counting(settings))
+        workers = [Worker(number, settings, counted) for number in range(1, settings.workers + 1)]
         tasks = [asyncio.create_task(worker.keep()) for worker in workers]
         try:
             if not any(await asyncio.gather(*(worker.came_up for worker in workers))):
                 raise WorkersFailed
-            yield Running(port)
+            yield Running(port, counted.port)
         finally:
             for worker in workers:
                 worker.stop()
@@ -65,6 +72,31 @@ async def supervised(settings: Settings) -> AsyncIterator[Running]:
         raise WorkersFailed
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Where the workers write what they count, and where the sums are read; neither if nobody wants them."""
+
+    folder: Path | None = None
+    port: int | None = None
+
+
+NOT_COUNTED = Counted()
+
+
+@asynccontextmanager
+async def counting(settings: Settings) -> AsyncIterator[Counted]:
+    """Raises PortTaken."""
+    if settings.metrics_port is None:
+        yield NOT_COUNTED
+        return
+    from server.metrics import sums_in  # not imported where it is not used: it takes its time
+    from server.scraping import scraped
+
+    with TemporaryDirectory(prefix="optin-metrics-", ignore_cleanup_errors=True) as folder:
+        async with scraped(sums_in(Path(folder)), settings.host, settings.metrics_port) as port:
+            yield Counted(Path(folder), port)
+
+
 @contextmanager
 def held(host: str, port: int) -> Iterator[int]:
     """The port, which nobody had and on which from now on only our workers can listen. Raises PortTaken.
@@ -72,7 +104,7 @@ def held(host: str, port: int) -> Iterator[int]:
     The sockets are bound like those of a server that is alone, and only then open the port to others of the same user
     that ask to share it. They never listen, so that no connection comes to them.
     """
-    taken = PortTaken(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    taken = PortTaken(address_of(host, port))
     with ExitStack() as stack:
         holders: list[socket.socket] = []
         try:
@@ -117,8 +149,9 @@ def _bind(holder: socket.socket, address: tuple[object, ...]) -> None:
 class Worker:
     """The workers of one number: a process, and after its death the next."""
 
-    def __init__(self, number: int, settings: Settings) -> None:
+    def __init__(self, number: int, settings: Settings, counted: Counted = NOT_COUNTED) -> None:
         self._number = number
+        self._folder = counted.folder
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = asyncio.Event()
@@ -162,12 +195,17 @@ class Worker:
         with ours:
             with theirs:
                 ours.sendall(_written(self._number, self._settings))
-                self._process = process = _spawned(theirs)
+                self._process = process = _spawned(theirs, self._folder)
             ours.setblocking(False)
             with suppress(ConnectionError):  # it died before it had read
                 while await asyncio.get_running_loop().sock_recv(ours, 1):
                     self._is_up(process.pid)
-            return await asyncio.to_thread(process.wait)
+            code = await asyncio.to_thread(process.wait)
+        if self._folder is not None:
+            from server.metrics import ended
+
+            ended(self._number, self._folder)
+        return code
 
     def _is_up(self, pid: int) -> None:
         if self.came_up.done():
@@ -176,9 +214,10 @@ class Worker:
             self.came_up.set_result(True)
 
 
-def _spawned(line: socket.socket) -> subprocess.Popen[bytes]:
+def _spawned(line: socket.socket, folder: Path | None) -> subprocess.Popen[bytes]:
+    environment = os.environ if folder is None else {**os.environ, METRICS_FOLDER: str(folder)}
     # In a session of its own: Ctrl-C comes to the supervisor alone, which tells the workers.
-    return subprocess.Popen(COMMAND, stdin=line.fileno(), start_new_session=True)  # noqa: S603
+    return subprocess.Popen(COMMAND, stdin=line.fileno(), start_new_session=True, env=environment)  # noqa: S603
 
 
 def _written(number: int, settings: Settings) -> bytes:
@@ -190,7 +229,12 @@ def employed() -> tuple[int, Settings, socket.socket]:
     line = socket.socket(fileno=0)
     with line.makefile("rb") as file:
         told = json.loads(file.readline())
-    return told["worker"], Settings(**told["settings"]), line
+    number, settings = told["worker"], Settings(**told["settings"])
+    if settings.metrics_port is not None:
+        from server.metrics import write_as
+
+        write_as(number)
+    return number, settings, line
 
 
 async def work(settings: Settings, line: socket.socket) -> None:

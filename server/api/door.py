@@ -9,6 +9,7 @@ from uuid_utils import uuid7
 
 from server.api.statuses import CALL_ID
 from server.domain.callers import Caller
+from server.domain.observing import Metadata
 from server.service.access import Access
 
 AUTHORIZATION = "authorization"
@@ -22,16 +23,18 @@ MOST_HELD = 1_000
 class Told(NamedTuple):
     call_id: str  # the caller's, when it is one that can stand in a log; else a new one
     authorization: tuple[str, ...]
+    metadata: Metadata
 
 
 def told_by(context: grpc.aio.ServicerContext[Any, Any]) -> Told:
     call_id, authorization = "", []
-    for key, value in context.invocation_metadata() or ():
+    metadata = context.invocation_metadata() or ()
+    for key, value in metadata:
         if key == CALL_ID and isinstance(value, str) and PRINTABLE.fullmatch(value):
             call_id = call_id or value
         elif key == AUTHORIZATION:
             authorization.append(str(value))
-    return Told(call_id or str(uuid7()), tuple(authorization))
+    return Told(call_id or str(uuid7()), tuple(authorization), metadata)
 
 
 class Door:

@@ -21,7 +21,7 @@ RECENT_SECONDS = 1.0  # who called so lately may be about to call again
 class Gate:
     def __init__(self, most: int) -> None:
         self._most = most
-        self._inside = 0
+        self.inside = 0  # calls being answered
         self._stopping = False
         self._arrived = 0
         self._last_arrival = float("-inf")
@@ -33,12 +33,12 @@ class Gate:
         self._last_arrival = time.monotonic()
         if self._stopping:
             raise ServerStopping
-        if self._inside >= self._most:
+        if self.inside >= self._most:
             raise Overloaded(limit="calls in flight")
-        self._inside += 1
+        self.inside += 1
 
     def __exit__(self, *_: object) -> None:
-        self._inside -= 1
+        self.inside -= 1
 
     def tell_refused(self, refusal: Overloaded) -> None:
         """In the log, by one line a second: a line each would cost more than the refusals do."""
@@ -61,7 +61,7 @@ class Gate:
 
         Calls that gRPC has received but not yet handed over when it stops end as CANCELLED, which nobody sends again.
         """
-        if self._inside or time.monotonic() < self._last_arrival + RECENT_SECONDS:
+        if self.inside or time.monotonic() < self._last_arrival + RECENT_SECONDS:
             await self._quiet(ON_THEIR_WAY_SECONDS)
             self._stopping = True
             await self._quiet(TURN_AWAY_SECONDS)
@@ -74,4 +74,4 @@ class Gate:
         while rounds < QUIET_ROUNDS and time.monotonic() < most:
             before = self._arrived
             await asyncio.sleep(QUIET_SECONDS / QUIET_ROUNDS)
-            rounds = rounds + 1 if self._arrived == before and not self._inside else 0
+            rounds = rounds + 1 if self._arrived == before and not self.inside else 0

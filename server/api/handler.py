@@ -23,6 +23,7 @@ from server.api.gate import Gate
 from server.api.statuses import CALL_ID, MalformedRequest, abort, code_of
 from server.domain.callers import Caller
 from server.domain.errors import DomainError, Overloaded, PlatformLimited
+from server.domain.observing import Ended, Observer
 from server.service import roles
 from server.service.calls import Calls
 from server.service.once import Reply
@@ -40,10 +41,10 @@ class Servicer(Protocol):
 
 
 def service_handler(
-    service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate, door: Door
+    service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate, door: Door, observer: Observer
 ) -> grpc.GenericRpcHandler:
     handlers = {
-        method.name: _handler(_Handler(method, getattr(servicer, method.name), calls, gate, door), method)
+        method.name: _handler(_Handler(method, getattr(servicer, method.name), calls, gate, door, observer), method)
         for method in service.methods
     }
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
@@ -57,7 +58,13 @@ def _handler(handler: "_Handler", method: MethodDescriptor) -> "grpc.RpcMethodHa
 
 class _Handler:
     def __init__(
-        self, method: MethodDescriptor, call: Callable[[Any, Call], Any], calls: Calls, gate: Gate, door: Door
+        self,
+        method: MethodDescriptor,
+        call: Callable[[Any, Call], Any],
+        calls: Calls,
+        gate: Gate,
+        door: Door,
+        observer: Observer,
     ) -> None:
         self._name = f"{method.containing_service.full_name}/{method.name}"
         self._request = GetMessageClass(method.input_type)
@@ -65,12 +72,15 @@ class _Handler:
         self._calls = calls
         self._gate = gate
         self._door = door
+        self._log = log.bind()  # made once: it takes a fifth of a line's time
+        self._began = observer.call(self._name, streamed=method.server_streaming)
         self._changes = method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
 
     async def handle(self, raw: bytes, context: Context) -> bytes:
         started = time.perf_counter()
         told = told_by(context)
         call_id, caller = told.call_id, None
+        ended = self._began(told.metadata, call_id)
         error: Exception | None = None
         reply = Reply(b"")
         try:
@@ -79,12 +89,12 @@ class _Handler:
                 with self._door.access.admitted(caller):
                     reply = await self._in_time(raw, call_id, context, caller)
         except asyncio.CancelledError:  # the caller went away, or its deadline has passed
-            log.info("call", method=self._name, code="CANCELLED", ms=_ms_since(started), call_id=call_id)
+            self._cancelled(call_id, started, ended)
             raise
         except Exception as raised:
             error = raised
         with suppress(Exception):  # a log that cannot be written (no disk, no reader) changes no answer
-            self._log(call_id, caller, started, reply, error)
+            self._note(call_id, caller, started, reply, error, ended)
         if isinstance(error, PlatformLimited):
             await self._door.hold(context.time_remaining())
         if error is not None:
@@ -98,6 +108,7 @@ class _Handler:
         started = time.perf_counter()
         told = told_by(context)
         call_id, caller = told.call_id, None
+        ended = self._began(told.metadata, call_id)
         try:
             self._gate.require_open()
             caller = self._known(told)
@@ -106,11 +117,11 @@ class _Handler:
                 async for message in messages:
                     await context.write(message)
         except asyncio.CancelledError:
-            log.info("call", method=self._name, code="CANCELLED", ms=_ms_since(started), call_id=call_id)
+            self._cancelled(call_id, started, ended)
             raise
         except Exception as error:
             with suppress(Exception):
-                self._log(call_id, caller, started, Reply(b""), error)
+                self._note(call_id, caller, started, Reply(b""), error, ended)
             await abort(context, error, call_id)
 
     def _known(self, told: Told) -> Caller:
@@ -134,27 +145,38 @@ class _Handler:
         answer = await Call(self._calls, self._name, call_id, caller).answer(self._call, self._parsed(raw))
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
-    def _log(self, call_id: str, caller: Caller | None, started: float, reply: Reply, error: Exception | None) -> None:
+    def _cancelled(self, call_id: str, started: float, ended: Ended) -> None:
+        seconds = time.perf_counter() - started
+        ended("CANCELLED", seconds)
+        self._log.info("call", method=self._name, code="CANCELLED", ms=_ms(seconds), call_id=call_id)
+
+    def _note(
+        self,
+        call_id: str,
+        caller: Caller | None,
+        started: float,
+        reply: Reply,
+        error: Exception | None,
+        ended: Ended,
+    ) -> None:
+        seconds = time.perf_counter() - started
+        code = "OK" if error is None else code_of(error).name
+        ended(code, seconds)
         if isinstance(error, Overloaded):
             self._gate.tell_refused(error)
             return
-        entry = {
-            "method": self._name,
-            "code": "OK" if error is None else code_of(error).name,
-            "ms": _ms_since(started),
-            "call_id": call_id,
-        }
+        entry = {"method": self._name, "code": code, "ms": _ms(seconds), "call_id": call_id}
         if caller is not None:
             entry["caller"] = caller.actor
         if reply.outcome or reply.replayed:
             entry["outcome"] = reply.outcome or "REPLAYED"
         if error is None:
-            log.info("call", **entry)
+            self._log.info("call", **entry)
         elif isinstance(error, DomainError):
-            log.info("call", **entry, reason=error.reason)
+            self._log.info("call", **entry, reason=error.reason)
         else:
-            log.error("call", **entry, exc_info=error)
+            self._log.error("call", **entry, exc_info=error)
 
 
-def _ms_since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)

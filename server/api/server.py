@@ -27,6 +27,7 @@ from server.api.servicers.jobs import JobService
 from server.api.servicers.policies import PolicyService
 from server.api.servicers.quotes import QuoteService
 from server.api.servicers.sessions import ApplicationSessionService
+from server.domain.observing import UNOBSERVED, Observer
 from server.service.calls import Calls
 
 LARGEST_MESSAGE = 256 * 1024
@@ -60,13 +61,22 @@ CARRIER = "optin.carrier.v1.CarrierService"
 
 
 class PortTaken(Exception):
-    """Another process listens on the address."""
+    """Another process listens on the address. `flag`: the one that chooses the port."""
+
+    def __init__(self, address: str, *, flag: str = "--port") -> None:
+        super().__init__(address)
+        self.flag = flag
+
+
+def address_of(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class GrpcServer:
-    def __init__(self, *, share_port: bool, calls_in_flight: int) -> None:
+    def __init__(self, *, share_port: bool, calls_in_flight: int, observer: Observer = UNOBSERVED) -> None:
         self._server = grpc.aio.server(options=(*OPTIONS, ("grpc.so_reuseport", int(share_port))))
         self._gate = Gate(calls_in_flight)
+        self._observer = observer
         self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
@@ -74,14 +84,19 @@ class GrpcServer:
         """The services, over these use cases."""
         door = Door(calls.access)
         handlers = [
-            service_handler(descriptor, servicer(), calls, self._gate, door) for descriptor, servicer in SERVICES
+            service_handler(descriptor, servicer(), calls, self._gate, door, self._observer)
+            for descriptor, servicer in SERVICES
         ]
         handlers += reflection_handlers(load_descriptor_set(), NAMES, door)
         self._server.add_generic_rpc_handlers(tuple(handlers))
 
+    @property
+    def calls_in_flight(self) -> int:
+        return self._gate.inside
+
     def bind(self, host: str, port: int) -> int:
         """The port, chosen by the kernel where it is 0. Raises PortTaken."""
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        address = address_of(host, port)
         try:
             return self._server.add_insecure_port(address)
         except RuntimeError as error:

@@ -47,7 +47,8 @@ class Permit:
 class CircuitBreaker:
     """Opens after so many failures in a row, rests, then tries one call: on success it closes, on failure it rests on.
 
-    `on_change` is told True when it closes and False when it opens, but not about trials that fail.
+    `on_change` is told True when it closes and False when it opens, but not about trials that fail; `on_state` is
+    told each state, the first one too.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class CircuitBreaker:
         failures_to_open: int,
         rest_seconds: float,
         on_change: Callable[[bool], None],
+        on_state: Callable[[str], object] = lambda _state: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._failures_to_open = failures_to_open
@@ -64,8 +66,10 @@ class CircuitBreaker:
         self._clock = clock
         self._failures = 0
         self._rest_ends = 0.0
+        self._on_state = on_state
         self.state = State.CLOSED
         self.term = 0  # grows with every change of state
+        on_state(self.state)
 
     def check(self) -> None:
         """Raises BreakerOpen if a permit would be refused now."""
@@ -105,5 +109,6 @@ class CircuitBreaker:
     def _become(self, state: State) -> None:
         self.state = state
         self.term += 1
+        self._on_state(state)
         level = log.info if state is State.CLOSED else log.warning
         level("carrier breaker", state=str(state), failures=self._failures)

@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import grpc
@@ -17,6 +19,7 @@ from optin.carrier.v1 import carrier_service_pb2_grpc as pb_grpc
 
 from server.carrier.breaker import BreakerOpen, CircuitBreaker, State
 from server.domain.carrier import Answer, Bound, CarrierUnavailable, Declined, NotAsked, NotKnown
+from server.domain.observing import UNOBSERVED, Ended, Metadata, Observer
 from server.domain.records import Policy
 
 log = structlog.get_logger()
@@ -96,13 +99,18 @@ class GrpcCarrier:
         *,
         limits: Limits = DEFAULT_LIMITS,
         on_change: Callable[[bool], None] = lambda _available: None,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._limits = limits
+        self._observer = observer
         self._channel = grpc.aio.insecure_channel(address_of(target), options=CHANNEL_OPTIONS)
         self._stub = pb_grpc.CarrierServiceStub(self._channel)
         self._slots = asyncio.Semaphore(limits.in_flight)
         self._breaker = CircuitBreaker(
-            failures_to_open=limits.failures_to_open, rest_seconds=limits.rest_seconds, on_change=on_change
+            failures_to_open=limits.failures_to_open,
+            rest_seconds=limits.rest_seconds,
+            on_change=on_change,
+            on_state=observer.breaker,
         )
 
     @property
@@ -144,7 +152,7 @@ class GrpcCarrier:
     async def _order(self, name: str, method: Method[Request, Response], request: Request) -> Response:
         """The carrier's answer, within the carrier limit. Raises CarrierUnavailable."""
         deadline = asyncio.get_running_loop().time() + self._limits.total_seconds
-        tries = _Tries(self._breaker, method, request, deadline)
+        tries = _Tries(self._breaker, method, request, deadline, partial(self._observer.carrier_call, name))
         try:
             async with asyncio.timeout_at(deadline):
                 self._breaker.check()  # before waiting for a slot, which those that hang may hold
@@ -179,12 +187,18 @@ class _Tries(Generic[Request, Response]):
     """The tries of one order."""
 
     def __init__(
-        self, breaker: CircuitBreaker, method: Method[Request, Response], request: Request, deadline: float
+        self,
+        breaker: CircuitBreaker,
+        method: Method[Request, Response],
+        request: Request,
+        deadline: float,
+        observe: Callable[[], tuple[Metadata, Ended]],
     ) -> None:
         self._breaker = breaker
         self._method = method
         self._request = request
         self._deadline = deadline  # by the loop's clock
+        self._observe = observe
         self.count = 0  # of those that may have been sent
 
     async def once_more(self, seconds: float) -> Response:
@@ -192,9 +206,7 @@ class _Tries(Generic[Request, Response]):
         clock = asyncio.get_running_loop().time
         with self._breaker.permit() as permit:
             try:
-                call = self._method(self._request, timeout=min(seconds, self._deadline - clock()))
-                self.count += 1
-                response = await call
+                response = await self._answer(min(seconds, self._deadline - clock()))
             except grpc.aio.UsageError:
                 raise ChannelClosed from None
             except grpc.aio.AioRpcError as error:
@@ -212,6 +224,21 @@ class _Tries(Generic[Request, Response]):
                 raise NotReadable
             permit.succeeded()
             return response
+
+    async def _answer(self, seconds: float) -> Response:
+        metadata, ended = self._observe()
+        started, code = time.monotonic(), grpc.StatusCode.CANCELLED
+        try:
+            call = self._method(self._request, timeout=seconds, metadata=grpc.aio.Metadata(*metadata))
+            self.count += 1
+            response = await call
+            code = grpc.StatusCode.OK if isinstance(response, Message) else grpc.StatusCode.INTERNAL
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+            raise
+        finally:
+            ended(code.name, time.monotonic() - started)
+        return response
 
 
 def address_of(target: str) -> str:

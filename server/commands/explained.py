@@ -50,7 +50,7 @@ def run_or_explain(main: Coroutine[None, None, T], settings: Settings) -> T:
     except PortTaken as error:
         fail(
             f"{error} is taken by another process, or is no address of this machine; "
-            "stop the other, or choose another address with --port and --host."
+            f"stop the other, or choose another address with {error.flag} and --host."
         )
     except FileInUse as error:
         fail(f"Another server uses {error}; stop it, or choose another file with --database-url.")

@@ -15,7 +15,7 @@ from server.service.binding import Asked, Binder
 from server.service.context import Context, new_id
 from server.service.events import Rendered, new_event
 from server.service.facts import FactsOf, evidence
-from server.service.once import Awaits, Reply, RequestKey, replay, to_store
+from server.service.once import Awaits, Reply, RequestKey, decided, replay, to_store
 from server.service.paging import NUMBER, paged
 from server.service.writer import LOCKED, Locked
 
@@ -121,7 +121,7 @@ class _Batch:
 
     def _made(self, creation: Creation, facts: Facts, binding: Binding) -> Reply:
         _, response = self._assign(creation, facts, binding)
-        return Reply(response, outcome=binding.outcome.name)
+        return decided(response, binding)
 
     def _assign(self, creation: Creation, facts: Facts, binding: Binding) -> tuple[Assignment, bytes]:
         """The assignment and the response that tells of it."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from server.domain.callers import Caller
 from server.domain.decision import AssignmentRequest
+from server.domain.observing import UNOBSERVED, Observer
 from server.domain.ports import Clock, Storage, Unit
 from server.service.access import Access
 from server.service.assignments import CreateAssignments, Creation
@@ -43,6 +44,7 @@ class Calls:
         terms: Terms,
         feed: Feed,
         access: Access,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._storage = storage
         self._writer = writer
@@ -53,6 +55,7 @@ class Calls:
         self.terms = terms
         self.feed = feed
         self.access = access
+        self._observer = observer
 
     @property
     def binder(self) -> Binder:
@@ -109,7 +112,10 @@ class Calls:
                 when_left=self._when_left,
             )
 
-        return await self._until_settled(ctx, key, run)
+        reply = await self._until_settled(ctx, key, run)
+        if reply.outcome:  # else it is the repeat of one that was seen
+            self._observer.decided(reply.outcome, reply.reasons)
+        return reply
 
     async def _until_settled(
         self, ctx: Context, key: RequestKey | None, run: Callable[[Attempt], Awaitable[Result]]

@@ -5,6 +5,7 @@ commits at once, and to those of one that has died by looking around.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ import structlog
 
 from server.domain.errors import DomainError, Overloaded, Retryable, ServerStopping
 from server.domain.events import Event, EventType
+from server.domain.observing import UNOBSERVED, Observer
 from server.domain.outbox import EventFilter
 from server.domain.ports import Conflict, Storage, Unit
 from server.service.events import position_of
@@ -113,11 +115,15 @@ class _Watcher:
 
 
 class Feed:
-    def __init__(self, storage: Storage, render: Render, *, most_watchers: int) -> None:
+    def __init__(
+        self, storage: Storage, render: Render, *, most_watchers: int, observer: Observer = UNOBSERVED
+    ) -> None:
         self._storage = storage
         self._render = render
         self._most_watchers = most_watchers
-        self._streams = 0
+        self._observer = observer
+        self.streams = 0
+        self._committed = 0.0  # when `wake` was called first of those times that no round has seen to
         self._watchers: set[_Watcher] = set()
         self._last = 0  # what the watchers have been told of
         self._woken = asyncio.Event()
@@ -125,6 +131,7 @@ class Feed:
 
     def wake(self) -> None:
         """Something was committed by this process."""
+        self._committed = self._committed or time.monotonic()
         self._woken.set()
 
     def stop(self) -> None:
@@ -201,13 +208,13 @@ class Feed:
     def _stream(self) -> Iterator[None]:
         if self._stopping:
             raise ServerStopping
-        if self._streams >= self._most_watchers:
+        if self.streams >= self._most_watchers:
             raise Overloaded(limit="watchers")
-        self._streams += 1
+        self.streams += 1
         try:
             yield
         finally:
-            self._streams -= 1
+            self.streams -= 1
 
     @contextmanager
     def _joined(self, seen: int, still_known: Callable[[], object]) -> Iterator[tuple[_Watcher, int]]:
@@ -235,11 +242,16 @@ class Feed:
             news = News(events, self._render)
             for watcher in self._watchers:
                 watcher.tell(news)
+            self._observer.told(events[0].create_time)
             more = len(events) == MOST_EVENTS
 
     async def _place(self) -> None:
-        while await self._storage.sequence(MOST_PLACED) == MOST_PLACED:
-            pass
+        committed, self._committed = self._committed, 0.0
+        placed = MOST_PLACED
+        while placed == MOST_PLACED:
+            placed = await self._storage.sequence(MOST_PLACED)
+            if placed and committed:  # else by a unit of SQLite's, or for another process
+                self._observer.placed(time.monotonic() - committed)
 
 
 def _next(unit: Unit, last: int) -> Sequence[Event]:

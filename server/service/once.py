@@ -6,6 +6,7 @@ from datetime import datetime
 
 from server.domain.errors import ConcurrentUpdate, RequestIdReused
 from server.domain.ports import StoredRequest, Unit
+from server.domain.records import Binding
 from server.service.binding import Asked
 
 
@@ -31,7 +32,13 @@ class Reply:
 
     body: bytes
     replayed: bool = False
-    outcome: str = ""  # of a binding, for the log
+    outcome: str = ""  # of a binding, for those who operate the server
+    reasons: tuple[str, ...] = ()  # given with it
+
+
+def decided(response: bytes, binding: Binding) -> Reply:
+    """A response that tells of a decision."""
+    return Reply(response, outcome=binding.outcome.name, reasons=tuple(reason.name for reason in binding.reasons))
 
 
 Result = Reply | Awaits | Asked

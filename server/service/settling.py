@@ -15,7 +15,7 @@ from server.service import issuing
 from server.service.binding import settled
 from server.service.context import new_id
 from server.service.events import Rendered
-from server.service.once import Reply
+from server.service.once import Reply, decided
 
 ANSWERED = "carrier.answered"
 SERVER = "server"  # as an actor in the audit trail
@@ -62,7 +62,7 @@ def answer_of(unit: Unit, pending: PendingBinding, now: datetime, renders: Rende
     """What the caller is told once the policy is settled."""
     if pending.assignment:
         assignment = unit.assignments.find(pending.platform, [pending.assignment])[pending.assignment]
-        return Reply(renders.created(assignment).response, outcome=assignment.binding.outcome.name)
+        return decided(renders.created(assignment).response, assignment.binding)
     policy = unit.policies.find(pending.platform, [pending.policy])[pending.policy]
     session = unit.sessions.find(pending.platform, [policy.application_session])[policy.application_session]
     return Reply(renders.completed(session, now))

@@ -8,6 +8,7 @@ never fails its neighbours.
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, TypeVar, cast
 import structlog
 
 from server.domain.errors import ConcurrentUpdate, DomainError, Overloaded, StorageUnavailable
+from server.domain.observing import UNOBSERVED, Observer
 from server.domain.ports import Conflict, Storage, Unit
 
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class _Call:
     answer: asyncio.Future[Any]
     when_left: Callable[[Any], object] | None = None
     times_locked: int = 0
+    mark: object = None  # the observer's
 
 
 class Writer:
@@ -56,10 +59,12 @@ class Writer:
         batch_max: int,
         queue_max: int,
         committed: Callable[[], object] = lambda: None,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """`committed` is called after each batch that is on disk."""
         self._storage = storage
         self._committed = committed
+        self._observer = observer
         self._batch_max = batch_max
         self._queue_max = queue_max
         self._queue: deque[_Call] = deque()
@@ -78,6 +83,11 @@ class Writer:
         self._arrived.set()
         if self._loop is not None:
             await self._loop
+
+    @property
+    def queued(self) -> int:
+        """Calls that wait for a batch."""
+        return len(self._queue)
 
     def wait_seconds(self) -> float:
         """How long a call that comes now waits for batches, as they were of late: those before its own, and its own.
@@ -118,7 +128,8 @@ class Writer:
         request: object,
         when_left: Callable[[Any], object] | None = None,
     ) -> object:
-        call = _Call(work, request, asyncio.get_running_loop().create_future(), when_left)
+        answer = asyncio.get_running_loop().create_future()
+        call = _Call(work, request, answer, when_left, mark=self._observer.mark())
         put(call)
         self._arrived.set()
         try:
@@ -186,10 +197,20 @@ class Writer:
         """Runs the unit, and again when another one got there first. Raises Conflict when that goes on."""
         for tries in range(1, MAX_TRIES):
             try:
-                return await self._storage.write(lambda unit: run_batch(unit, batch))
+                return await self._write_once(batch)
             except Conflict:
                 await asyncio.sleep(random.uniform(0, PAUSE_SECONDS) * tries)  # noqa: S311
-        return await self._storage.write(lambda unit: run_batch(unit, batch))
+        return await self._write_once(batch)
+
+    async def _write_once(self, batch: Sequence[_Call]) -> list[object]:
+        started = time.perf_counter()
+        failed = True
+        try:
+            results = await self._storage.write(lambda unit: run_batch(unit, batch))
+            failed = False
+        finally:
+            self._observer.wrote([call.mark for call in batch], time.perf_counter() - started, failed=failed)
+        return results
 
     def _settle_all(self, batch: Sequence[_Call], results: Sequence[object]) -> None:
         """Answers, or puts back in front those whose contractor another process keeps locked."""

@@ -1,6 +1,6 @@
 """PostgreSQL through asyncpg: any number of server processes over one database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import orjson
@@ -14,6 +14,7 @@ from server.storage import trail
 from server.storage.commits import Commits
 from server.storage.events import EventOf, any_waits, sequence
 from server.storage.failures import translated
+from server.storage.pools import use_of
 from server.storage.types import json_text
 from server.storage.unit import SqlUnit
 from server.storage.walls import are_bypassed, reach_in_session
@@ -60,6 +61,11 @@ class PostgresStorage:
 
     async def ping(self) -> None:
         await greenlet_spawn(self._ping)
+
+    def connections(self) -> Mapping[str, tuple[int, int]]:
+        """Of each pool those in use, and the most there may be."""
+        engines = {"reader": self._reader, "writer": self._writer, "sequencer": self._sequencer}
+        return {name: use_of(engine.sync_engine.pool) for name, engine in engines.items()}
 
     async def close(self) -> None:
         await self._sequencer.dispose()

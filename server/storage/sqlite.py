@@ -7,7 +7,7 @@ each statement then costs tens of microseconds instead of a hop of its own.
 import asyncio
 import fcntl
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TypeVar
@@ -22,6 +22,7 @@ from server.domain.ports import Unit
 from server.storage.commits import Commits
 from server.storage.events import EventOf
 from server.storage.failures import translated
+from server.storage.pools import use_of
 from server.storage.types import json_text
 from server.storage.unit import SqlUnit
 
@@ -80,6 +81,10 @@ class SqliteStorage:
 
     async def ping(self) -> None:
         await _in_thread(self._reader_threads, self._ping)
+
+    def connections(self) -> Mapping[str, tuple[int, int]]:
+        """Of each pool those in use, and the most there may be."""
+        return {"reader": use_of(self._reader.pool), "writer": use_of(self._writer.pool)}
 
     async def close(self) -> None:
         """The writer goes last: whoever closes last checkpoints."""

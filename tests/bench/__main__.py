@@ -21,6 +21,7 @@ from tests.bench.clients import RunFailed, missing
 from tests.bench.figures.at_fifty import grouping, share, tail
 from tests.bench.figures.memory import memory
 from tests.bench.figures.news import news
+from tests.bench.figures.observed import observed
 from tests.bench.figures.overload import flood, peak
 from tests.bench.figures.postgres import postgres
 from tests.bench.figures.stored import stored
@@ -33,7 +34,8 @@ from tests.support.postgres import PostgresMissing
 RESULTS = ROOT / "results" / "bench"
 CURVES = "curves"
 FIGURES: dict[str, Callable[[Bench], Figure]] = {
-    figure.__name__: figure for figure in (share, grouping, tail, watchers, news, stored, memory, postgres, peak, flood)
+    figure.__name__: figure
+    for figure in (share, grouping, tail, watchers, observed, news, stored, memory, postgres, peak, flood)
 }
 NAMES = (*FIGURES, CURVES)
 QUIET = 0.1

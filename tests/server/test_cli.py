@@ -23,12 +23,14 @@ from typer.testing import CliRunner
 
 from server import __version__
 from server.app import EVENT_OF
-from server.cli import _settings, app
+from server.cli import app
+from server.commands.explained import settings_from
 from server.config import Environment, LogFormat, LogLevel, Settings
 from server.domain.ports import Page
 from server.storage import open_storage, schema
 from tests.server.process import OPTIN, Server, environment, optin, served
 from tests.support.client import Client, refused
+from tests.support.keys import made_keys
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresCluster
 
@@ -36,8 +38,8 @@ IDLE_MEGABYTES = 150
 
 
 @asynccontextmanager
-async def client_of(target: str) -> AsyncIterator[Client]:
-    async with grpc.aio.insecure_channel(target) as channel:
+async def client_of(target: str, *interceptors: grpc.aio.ClientInterceptor) -> AsyncIterator[Client]:
+    async with grpc.aio.insecure_channel(target, interceptors=interceptors) as channel:
         yield Client(channel)
 
 
@@ -58,7 +60,7 @@ async def test_the_first_lines_say_what_an_operator_needs(tmp_path: Path) -> Non
         assert server.stdout == (
             f"optin {__version__} listens on {server.target}\n"
             "  database     sqlite+aiosqlite:///data/optin.db\n"
-            "  environment  sandbox\n"
+            "  environment  sandbox, open: calls need no key\n"
             f"  try          grpcurl -plaintext {server.target} list\n"
         )
         assert server.target.startswith("127.0.0.1:")
@@ -81,14 +83,16 @@ def resident_megabytes(server: Server) -> float:
 async def test_a_password_is_masked(tmp_path: Path, postgres: PostgresCluster, postgres_template: str) -> None:
     url = postgres.create_database(template=postgres_template)
     with_password = make_url(url).set(password="canary").render_as_string(hide_password=False)
-    with served(tmp_path, "--environment", "production", env={"OPTIN_DATABASE_URL": with_password}) as server:
+    with served(tmp_path, *BEHIND_PROXY, env={"OPTIN_DATABASE_URL": with_password}) as server:
         assert f"  database     {url.replace('optin@', 'optin:***@')}\n" in server.stdout
-        assert "  environment  production\n" in server.stdout
-        async with client_of(server.target) as client:
-            await client.contractor()
+        assert "  environment  production, closed: calls need a key\n" in server.stdout
+        assert "  try          grpcurl -plaintext -H 'authorization: Bearer KEY' " in server.stdout
         assert server.end() == 0
         assert "canary" not in server.stdout + server.stderr
     postgres.drop_database(url)
+
+
+BEHIND_PROXY = ("--environment", "production", "--insecure-behind-proxy")
 
 
 def has_ipv6() -> bool:
@@ -109,9 +113,10 @@ async def test_an_ipv6_address_is_served_and_written_in_brackets(tmp_path: Path)
 
 
 async def test_settings_reach_the_server(tmp_path: Path) -> None:
-    flags = ("--environment", "production", "--no-withhold-premium", "--session-ttl", "1h")
+    flags = (*BEHIND_PROXY, "--no-withhold-premium", "--session-ttl", "1h")
+    keys = await made_keys(f"sqlite+aiosqlite:///{tmp_path}/data/optin.db")
     with served(tmp_path, *flags, env={"OPTIN_SESSION_TTL": "2h"}) as server:
-        async with client_of(server.target) as client:
+        async with client_of(server.target, *keys) as client:
             jane, joe = await client.contractor(), await client.contractor(withhold_premium=True)
             assert (await refused(client.session(jane.id))).reason == "PREMIUM_WITHHOLDING_REQUIRED"
             session = await client.session(joe.id)
@@ -179,6 +184,38 @@ def test_a_bad_setting_is_one_sentence_by_flag_and_by_variable(name: str, value:
     assert invoked("serve", env={variable: value}).stderr == by_flag.stderr
 
 
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--environment", "production"), "Calls in production need TLS"),
+        (("--host", "0.0.0.0"), "Calls on 0.0.0.0 need TLS"),
+        (("--host", "::"), "Calls on :: need TLS"),
+        (("--tls-cert", "a.pem"), "--tls-cert and --tls-key go together"),
+        (("--tls-key", "a.pem"), "--tls-cert and --tls-key go together"),
+        (("--tls-client-ca", "a.pem"), "--tls-client-ca asks clients for certificates"),
+    ],
+)
+def test_what_would_be_unsafe_is_refused_in_one_sentence(flags: tuple[str, ...], says: str) -> None:
+    assert_one_sentence(invoked("serve", *flags), says)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_open"),
+    [
+        ({}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "::1"}, True),
+        ({"host": "127.8.0.1"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"environment": "production"}, False),
+    ],
+)
+def test_only_a_sandbox_on_this_machine_is_open(values: dict[str, str], is_open: bool) -> None:
+    assert Settings(**values).open_to_all is is_open
+    assert Settings(**values, insecure_behind_proxy=True).refusal == ""
+    assert bool(Settings(**values).refusal) is not is_open
+
+
 def test_a_bad_switch_is_one_sentence() -> None:
     done = invoked("serve", env={"OPTIN_WITHHOLD_PREMIUM": "maybe"})
     assert_one_sentence(done, "--withhold-premium (OPTIN_WITHHOLD_PREMIUM): ")
@@ -213,6 +250,7 @@ GOOD: dict[str, tuple[str, str, object, object]] = {  # as a variable, as a flag
     "calls_in_flight": ("1", "100000", 1, 100_000),
     "carrier": ("grpc://127.0.0.1:1", "in-house", "grpc://127.0.0.1:1", "in-house"),
     "carrier_timeout": ("5s", "1m", timedelta(seconds=5), timedelta(minutes=1)),
+    "tls_cert": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),
 }
 
 
@@ -220,9 +258,9 @@ GOOD: dict[str, tuple[str, str, object, object]] = {  # as a variable, as a flag
 def test_a_flag_is_over_the_environment_which_is_over_the_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     variable, flag, of_variable, of_flag = GOOD[name]
     monkeypatch.setenv(f"OPTIN_{name.upper()}", variable)
-    assert getattr(_settings({}), name) == of_variable
-    assert getattr(_settings({name: None}), name) == of_variable
-    assert getattr(_settings({name: flag}), name) == of_flag
+    assert getattr(settings_from({}), name) == of_variable
+    assert getattr(settings_from({name: None}), name) == of_variable
+    assert getattr(settings_from({name: flag}), name) == of_flag
 
 
 @pytest.mark.parametrize(
@@ -235,14 +273,14 @@ def test_a_flag_is_over_the_environment_which_is_over_the_default(monkeypatch: p
     ],
 )
 def test_a_database_may_be_named_in_each_of_its_ways(url: str) -> None:
-    assert _settings({"database_url": url}).url == make_url(url)
+    assert settings_from({"database_url": url}).url == make_url(url)
 
 
 @pytest.mark.parametrize(("value", "expected"), [("true", True), ("1", True), ("false", False), ("0", False)])
 def test_a_switch_may_be_written_in_each_usual_way(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
     monkeypatch.setenv("OPTIN_WITHHOLD_PREMIUM", value)
-    assert _settings({}).withhold_premium is expected
-    assert _settings({"withhold_premium": not expected}).withhold_premium is not expected
+    assert settings_from({}).withhold_premium is expected
+    assert settings_from({"withhold_premium": not expected}).withhold_premium is not expected
 
 
 def test_every_setting_is_a_flag_of_serve_and_no_other_is() -> None:
@@ -273,7 +311,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_not_this_machine_s(tmp_path: Path) -> None:
-    assert_one_sentence(optin("serve", "--host", "192.0.2.1", cwd=tmp_path), "192.0.2.1:50051 ", "--host")
+    assert_one_sentence(optin("serve", "--insecure-behind-proxy", "--host", "192.0.2.1", cwd=tmp_path), "192.0.2.1:50051 ", "--host")
 
 
 def test_a_second_server_on_one_file(tmp_path: Path) -> None:
@@ -333,7 +371,6 @@ def test_a_newer_schema_on_postgresql(postgres: PostgresCluster) -> None:
 
 UNREACHABLE = {
     "nobody listens": "postgresql+asyncpg://optin:canary@127.0.0.1:1/optin",
-    "no such host": "postgresql+asyncpg://optin:canary@nowhere.invalid/optin",
     "no such option": "postgresql+asyncpg://optin:canary@127.0.0.1:1/optin?ssl=canary",
     "a folder": "sqlite:///{folder}",
     "below a file": "sqlite:///{folder}/file/optin.db",

@@ -52,11 +52,13 @@ def postgres_url(postgres: PostgresCluster, postgres_template: str) -> Iterator[
 
 
 @contextmanager
-def served_by_workers(folder: Path, url: str, *arguments: str) -> Iterator[Server]:
+def served_by_workers(
+    folder: Path, url: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """A server of some workers; however it ended, none of them is left afterwards."""
     pids: set[int] = set()
     try:
-        with served(folder, "--workers", str(WORKERS), "--database-url", url, *arguments) as server:
+        with served(folder, "--workers", str(WORKERS), "--database-url", url, *arguments, env=env) as server:
             pids = workers_of(server)
             yield server
             pids |= workers_of(server)
@@ -133,7 +135,7 @@ async def test_several_workers_answer_on_one_port(tmp_path: Path, postgres_url: 
         assert server.stdout.startswith(
             f"optin {__version__} listens on {server.target}\n"
             f"  database     {postgres_url}\n"
-            "  environment  sandbox\n"
+            "  environment  sandbox, open: calls need no key\n"
             f"  workers      {WORKERS}\n"
             f"  try          grpcurl -plaintext {server.target} list\n"
         )
