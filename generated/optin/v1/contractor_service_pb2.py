@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from optin.v1 import resources_pb2 as optin_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!optin/v1/contractor_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x18optin/v1/resources.proto\"c\n\x17\x43reateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x43reateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"(\n\x14GetContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x15GetContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"`\n\x16ListContractorsRequest\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"i\n\x17ListContractorsResponse\x12/\n\x0b\x63ontractors\x18\x01 \x03(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x9a\x01\n\x17UpdateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18UpdateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"E\n\x17\x44\x65leteContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x44\x65leteContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x32\xd8\x03\n\x11\x43ontractorService\x12Y\n\x10\x43reateContractor\x12!.optin.v1.CreateContractorRequest\x1a\".optin.v1.CreateContractorResponse\x12U\n\rGetContractor\x12\x1e.optin.v1.GetContractorRequest\x1a\x1f.optin.v1.GetContractorResponse\"\x03\x90\x02\x01\x12[\n\x0fListContractors\x12 .optin.v1.ListContractorsRequest\x1a!.optin.v1.ListContractorsResponse\"\x03\x90\x02\x01\x12Y\n\x10UpdateContractor\x12!.optin.v1.UpdateContractorRequest\x1a\".optin.v1.UpdateContractorResponse\x12Y\n\x10\x44\x65leteContractor\x12!.optin.v1.DeleteContractorRequest\x1a\".optin.v1.DeleteContractorResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!optin/v1/contractor_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x18optin/v1/resources.proto\"c\n\x17\x43reateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x43reateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"(\n\x14GetContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x15GetContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"c\n\x16ListContractorsRequest\x12\x16\n\x05\x65mail\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"i\n\x17ListContractorsResponse\x12/\n\x0b\x63ontractors\x18\x01 \x03(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x9a\x01\n\x17UpdateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18UpdateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"E\n\x17\x44\x65leteContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x44\x65leteContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x32\xd8\x03\n\x11\x43ontractorService\x12Y\n\x10\x43reateContractor\x12!.optin.v1.CreateContractorRequest\x1a\".optin.v1.CreateContractorResponse\x12U\n\rGetContractor\x12\x1e.optin.v1.GetContractorRequest\x1a\x1f.optin.v1.GetContractorResponse\"\x03\x90\x02\x01\x12[\n\x0fListContractors\x12 .optin.v1.ListContractorsRequest\x1a!.optin.v1.ListContractorsResponse\"\x03\x90\x02\x01\x12Y\n\x10UpdateContractor\x12!.optin.v1.UpdateContractorRequest\x1a\".optin.v1.UpdateContractorResponse\x12Y\n\x10\x44\x65leteContractor\x12!.optin.v1.DeleteContractorRequest\x1a\".optin.v1.DeleteContractorResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,7 +45,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONTRACTORRESPONSE'].fields_by_name['contractor']._loaded_options = None
   _globals['_GETCONTRACTORRESPONSE'].fields_by_name['contractor']._serialized_options = b'\342A\001\003'
   _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['email']._loaded_options = None
-  _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['email']._serialized_options = b'\342A\001\001'
+  _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['email']._serialized_options = b'\200\001\001\342A\001\001'
   _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -81,17 +81,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONTRACTORRESPONSE']._serialized_start=359
   _globals['_GETCONTRACTORRESPONSE']._serialized_end=430
   _globals['_LISTCONTRACTORSREQUEST']._serialized_start=432
-  _globals['_LISTCONTRACTORSREQUEST']._serialized_end=528
-  _globals['_LISTCONTRACTORSRESPONSE']._serialized_start=530
-  _globals['_LISTCONTRACTORSRESPONSE']._serialized_end=635
-  _globals['_UPDATECONTRACTORREQUEST']._serialized_start=638
-  _globals['_UPDATECONTRACTORREQUEST']._serialized_end=792
-  _globals['_UPDATECONTRACTORRESPONSE']._serialized_start=794
-  _globals['_UPDATECONTRACTORRESPONSE']._serialized_end=868
-  _globals['_DELETECONTRACTORREQUEST']._serialized_start=870
-  _globals['_DELETECONTRACTORREQUEST']._serialized_end=939
-  _globals['_DELETECONTRACTORRESPONSE']._serialized_start=941
-  _globals['_DELETECONTRACTORRESPONSE']._serialized_end=1015
-  _globals['_CONTRACTORSERVICE']._serialized_start=1018
-  _globals['_CONTRACTORSERVICE']._serialized_end=1490
+  _globals['_LISTCONTRACTORSREQUEST']._serialized_end=531
+  _globals['_LISTCONTRACTORSRESPONSE']._serialized_start=533
+  _globals['_LISTCONTRACTORSRESPONSE']._serialized_end=638
+  _globals['_UPDATECONTRACTORREQUEST']._serialized_start=641
+  _globals['_UPDATECONTRACTORREQUEST']._serialized_end=795
+  _globals['_UPDATECONTRACTORRESPONSE']._serialized_start=797
+  _globals['_UPDATECONTRACTORRESPONSE']._serialized_end=871
+  _globals['_DELETECONTRACTORREQUEST']._serialized_start=873
+  _globals['_DELETECONTRACTORREQUEST']._serialized_end=942
+  _globals['_DELETECONTRACTORRESPONSE']._serialized_start=944
+  _globals['_DELETECONTRACTORRESPONSE']._serialized_end=1018
+  _globals['_CONTRACTORSERVICE']._serialized_start=1021
+  _globals['_CONTRACTORSERVICE']._serialized_end=1493
 # @@protoc_insertion_point(module_scope)

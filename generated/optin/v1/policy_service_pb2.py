@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from optin.v1 import resources_pb2 as optin_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1doptin/v1/policy_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18optin/v1/resources.proto\"$\n\x10GetPolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x11GetPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\"\x90\x01\n\x13ListPoliciesRequest\x12\x18\n\ncontractor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x06status\x18\x02 \x01(\x0e\x32\x16.optin.v1.PolicyStatusB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x14ListPoliciesResponse\x12(\n\x08policies\x18\x01 \x03(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x91\x01\n\x13\x43\x61ncelPolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\">\n\x14\x43\x61ncelPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\"D\n\x16ReinstatePolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"A\n\x17ReinstatePolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\x32\xd5\x02\n\rPolicyService\x12I\n\tGetPolicy\x12\x1a.optin.v1.GetPolicyRequest\x1a\x1b.optin.v1.GetPolicyResponse\"\x03\x90\x02\x01\x12R\n\x0cListPolicies\x12\x1d.optin.v1.ListPoliciesRequest\x1a\x1e.optin.v1.ListPoliciesResponse\"\x03\x90\x02\x01\x12M\n\x0c\x43\x61ncelPolicy\x12\x1d.optin.v1.CancelPolicyRequest\x1a\x1e.optin.v1.CancelPolicyResponse\x12V\n\x0fReinstatePolicy\x12 .optin.v1.ReinstatePolicyRequest\x1a!.optin.v1.ReinstatePolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1doptin/v1/policy_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18optin/v1/resources.proto\"$\n\x10GetPolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x11GetPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\"\x90\x01\n\x13ListPoliciesRequest\x12\x18\n\ncontractor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x06status\x18\x02 \x01(\x0e\x32\x16.optin.v1.PolicyStatusB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x14ListPoliciesResponse\x12(\n\x08policies\x18\x01 \x03(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x94\x01\n\x13\x43\x61ncelPolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\x06reason\x18\x02 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\">\n\x14\x43\x61ncelPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\"D\n\x16ReinstatePolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"A\n\x17ReinstatePolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\x32\xd5\x02\n\rPolicyService\x12I\n\tGetPolicy\x12\x1a.optin.v1.GetPolicyRequest\x1a\x1b.optin.v1.GetPolicyResponse\"\x03\x90\x02\x01\x12R\n\x0cListPolicies\x12\x1d.optin.v1.ListPoliciesRequest\x1a\x1e.optin.v1.ListPoliciesResponse\"\x03\x90\x02\x01\x12M\n\x0c\x43\x61ncelPolicy\x12\x1d.optin.v1.CancelPolicyRequest\x1a\x1e.optin.v1.CancelPolicyResponse\x12V\n\x0fReinstatePolicy\x12 .optin.v1.ReinstatePolicyRequest\x1a!.optin.v1.ReinstatePolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,7 +53,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002'
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['reason']._loaded_options = None
-  _globals['_CANCELPOLICYREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\001'
+  _globals['_CANCELPOLICYREQUEST'].fields_by_name['reason']._serialized_options = b'\200\001\001\342A\001\001'
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['effective_time']._loaded_options = None
@@ -79,13 +79,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPOLICIESRESPONSE']._serialized_start=381
   _globals['_LISTPOLICIESRESPONSE']._serialized_end=476
   _globals['_CANCELPOLICYREQUEST']._serialized_start=479
-  _globals['_CANCELPOLICYREQUEST']._serialized_end=624
-  _globals['_CANCELPOLICYRESPONSE']._serialized_start=626
-  _globals['_CANCELPOLICYRESPONSE']._serialized_end=688
-  _globals['_REINSTATEPOLICYREQUEST']._serialized_start=690
-  _globals['_REINSTATEPOLICYREQUEST']._serialized_end=758
-  _globals['_REINSTATEPOLICYRESPONSE']._serialized_start=760
-  _globals['_REINSTATEPOLICYRESPONSE']._serialized_end=825
-  _globals['_POLICYSERVICE']._serialized_start=828
-  _globals['_POLICYSERVICE']._serialized_end=1169
+  _globals['_CANCELPOLICYREQUEST']._serialized_end=627
+  _globals['_CANCELPOLICYRESPONSE']._serialized_start=629
+  _globals['_CANCELPOLICYRESPONSE']._serialized_end=691
+  _globals['_REINSTATEPOLICYREQUEST']._serialized_start=693
+  _globals['_REINSTATEPOLICYREQUEST']._serialized_end=761
+  _globals['_REINSTATEPOLICYRESPONSE']._serialized_start=763
+  _globals['_REINSTATEPOLICYRESPONSE']._serialized_end=828
+  _globals['_POLICYSERVICE']._serialized_start=831
+  _globals['_POLICYSERVICE']._serialized_end=1172
 # @@protoc_insertion_point(module_scope)
