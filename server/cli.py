@@ -18,10 +18,12 @@ from server import __version__, logs
 from server.api.server import PortTaken
 from server.app import migrated, running
 from server.commands.audit import print_audit
+from server.commands.contractor import print_erasure
 from server.commands.demo import run_demo
 from server.commands.fake_carrier import fake_carrier
 from server.config import Environment, LogFormat, LogLevel, Settings
 from server.domain.errors import StorageUnavailable
+from server.domain.ports import Conflict
 from server.storage import schema
 from server.storage.sqlite import FileInUse
 from server.supervisor import WorkersFailed, employed, supervised, work
@@ -108,6 +110,24 @@ def demo() -> None:
 
 app.command()(fake_carrier)
 
+contractor = typer.Typer(no_args_is_help=True)
+app.add_typer(contractor, name="contractor", help="What only an operator may do with a contractor.")
+
+
+@contractor.callback()
+def _contractor() -> None:
+    """Keeps `erase` a command of its own, although it is the only one."""
+
+
+@contractor.command()
+def erase(
+    contractor_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+    database_url: Annotated[str | None, Flag] = None,
+) -> None:
+    """Take a deleted contractor's personal values out of the database, beside a server or without one."""
+    settings = _settings({"database_url": database_url})
+    _run_or_explain(print_erasure(settings, contractor_id), settings)
+
 
 @app.command()
 def version() -> None:
@@ -182,6 +202,8 @@ def _run_or_explain(main: Coroutine[None, None, None], settings: Settings) -> No
         _fail(f"{_masked(settings)} does not have this version's schema; run `optin migrate` first.")
     except WorkersFailed:
         raise typer.Exit(1) from None
+    except Conflict:
+        _fail(f"Others keep changing the same records in {_masked(settings)}; run it again.")
     except StorageUnavailable:
         _fail(f"{_masked(settings)} cannot be reached; check that it runs and that OPTIN_DATABASE_URL is right.")
 

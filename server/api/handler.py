@@ -5,6 +5,7 @@ because a replay is the stored bytes.
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from uuid_utils import uuid7
 
 from server.api.call import Call
 from server.api.gate import Gate
+from server.api.redact import in_a_line
 from server.api.statuses import MalformedRequest, code_of, told_of
 from server.domain.errors import DomainError, Overloaded
 from server.service.calls import Calls
@@ -63,6 +65,7 @@ class _Handler:
         self._calls = calls
         self._gate = gate
         self._changes = method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
+        self._shows_requests = log.is_enabled_for(logging.DEBUG)
 
     async def handle(self, raw: bytes, context: Context) -> bytes:
         started = time.perf_counter()
@@ -92,7 +95,7 @@ class _Handler:
         try:
             self._gate.require_open()
             call = Call(self._calls, self._name, call_id)
-            async with aclosing(self._call(self._parsed(raw), call)) as messages:
+            async with aclosing(self._call(self._parsed(raw, call_id), call)) as messages:
                 async for message in messages:
                     await context.write(message)
         except asyncio.CancelledError:
@@ -103,12 +106,16 @@ class _Handler:
                 self._log(call_id, started, Reply(b""), error)
             await _abort(context, error, call_id)
 
-    def _parsed(self, raw: bytes) -> Message:
+    def _parsed(self, raw: bytes, call_id: str) -> Message:
         """Raises MalformedRequest."""
         try:
-            return self._request.FromString(raw)
+            request = self._request.FromString(raw)
         except DecodeError:
             raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name) from None
+        if self._shows_requests:
+            with suppress(Exception):
+                log.debug("request", method=self._name, call_id=call_id, request=in_a_line(request))
+        return request
 
     async def _in_time(self, raw: bytes, call_id: str, context: Context) -> Reply:
         """A change that cannot be answered by its deadline is refused before it is parsed."""
@@ -118,7 +125,7 @@ class _Handler:
         return await self._answer(raw, call_id)
 
     async def _answer(self, raw: bytes, call_id: str) -> Reply:
-        answer = await Call(self._calls, self._name, call_id).answer(self._call, self._parsed(raw))
+        answer = await Call(self._calls, self._name, call_id).answer(self._call, self._parsed(raw, call_id))
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
     def _log(self, call_id: str, started: float, reply: Reply, error: Exception | None) -> None:
