@@ -65,7 +65,7 @@ class _Handler:
         self._calls = calls
         self._gate = gate
         self._changes = method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
-        self._shows_requests = log.is_enabled_for(logging.DEBUG)
+        self._shows_requests = structlog.is_configured() and log.is_enabled_for(logging.DEBUG)
 
     async def handle(self, raw: bytes, context: Context) -> bytes:
         started = time.perf_counter()

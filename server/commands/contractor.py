@@ -12,9 +12,9 @@ from server.domain.errors import NotFound
 from server.service.erasing import ContractorIsLive, Erasing
 
 REMAINS = {
-    True: "The file is written anew: nothing of it is left there.",
-    False: "The server keeps the file's log (-wal) until it stops. To have the file written anew, run this again then.",
-    None: "PostgreSQL drops the old versions of the rows when it vacuums these tables next.",
+    True: "The file is written anew: nothing is left in it.",
+    False: "Copies may lie unused in the file and its log while a server has it: run this again when none has.",
+    None: "Old versions of the rows are gone when PostgreSQL has vacuumed the tables.",
 }
 
 

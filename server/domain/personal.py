@@ -30,8 +30,8 @@ def erased(record: Record) -> Record:
             )
         case Policy() | Assignment():
             return replace(record, cancel_reason=marked(record.cancel_reason))
-        case Quote():
-            return record  # it has states, rates and ids
+        case _:  # Quote, which has states, rates and ids
+            return record
 
 
 def erased_contractor(record: Contractor) -> Contractor:

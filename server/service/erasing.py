@@ -21,7 +21,7 @@ from server.domain.records import ApplicationSession, Assignment, Contractor, Po
 
 T = TypeVar("T")
 
-STEP_ROWS = 50  # changed in one transaction
+STEP_ROWS = 20  # changed in one transaction
 LOOK_ROWS = 500  # of requests, looked at in one read
 
 Erase = Callable[[bytes, str], bytes]
