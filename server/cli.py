@@ -126,6 +126,7 @@ def erase(
 ) -> None:
     """Take a deleted contractor's personal values out of the database, beside a server or without one."""
     settings = _settings({"database_url": database_url})
+    _collect_rarely()  # and not while it holds up a server
     _run_or_explain(print_erasure(settings, contractor_id), settings)
 
 

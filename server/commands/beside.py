@@ -3,10 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
+
+from sqlalchemy import URL
 
 from server.app import EVENT_OF
 from server.config import Settings
+from server.domain.errors import StorageUnavailable
 from server.domain.ports import Conflict, Storage, Unit
 from server.storage import open_storage, schema
 from server.storage.sqlite import FileInUse, SqliteStorage
@@ -56,9 +60,16 @@ class Beside:
         return True
 
 
+def _require_file(url: URL) -> None:
+    """SQLite would make it."""
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise StorageUnavailable
+
+
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Beside]:
     """Raises StorageUnavailable, SchemaTooOld, SchemaTooNew."""
+    _require_file(settings.url)
     await schema.check(settings.url)
     storage = open_storage(settings.url, EVENT_OF, beside=True)
     try:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, inspect, text
 
-from server.domain.errors import StorageUnavailable
 from server.storage.failures import translated
 from server.storage.sqlite import reader_engine, writer_engine
 from server.storage.tables import metadata
@@ -36,8 +35,8 @@ async def migrate(url: URL) -> None:
 
 
 async def check(url: URL) -> None:
-    """Changes nothing, and makes no file. Raises SchemaTooOld, SchemaTooNew, StorageUnavailable."""
-    await _run(url, require_current, _existing)
+    """Raises SchemaTooOld, SchemaTooNew, StorageUnavailable."""
+    await _run(url, require_current, reader_engine)
 
 
 async def _run(url: URL, work: Callable[[Connection], None], on_sqlite: Callable[[Path], Engine]) -> None:
@@ -51,12 +50,6 @@ async def _run(url: URL, work: Callable[[Connection], None], on_sqlite: Callable
 def _made(path: Path) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True)
     return writer_engine(path)
-
-
-def _existing(path: Path) -> Engine:
-    if not path.is_file():
-        raise StorageUnavailable
-    return reader_engine(path)
 
 
 def _run_on_sqlite(url: URL, work: Callable[[Connection], None], engine_on: Callable[[Path], Engine]) -> None:
