@@ -16,6 +16,7 @@ from server.api.server import address_of
 from server.app import migrated, running
 from server.commands import access
 from server.commands.audit import print_audit
+from server.commands.contractor import print_erasure
 from server.commands.demo import run_demo
 from server.commands.explained import fail, masked, parsed_time, run_or_explain, settings_from
 from server.commands.fake_carrier import fake_carrier
@@ -113,6 +114,25 @@ def demo() -> None:
 app.command()(fake_carrier)
 app.add_typer(access.platform, name="platform")
 app.add_typer(access.key, name="key")
+
+contractor = typer.Typer(no_args_is_help=True)
+app.add_typer(contractor, name="contractor", help="What only an operator may do with a contractor.")
+
+
+@contractor.callback()
+def _contractor() -> None:
+    """Keeps `erase` a command of its own, although it is the only one."""
+
+
+@contractor.command()
+def erase(
+    contractor_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+    database_url: Annotated[str | None, Flag] = None,
+) -> None:
+    """Take a deleted contractor's personal values out of the database, beside a server or without one."""
+    settings = settings_from({"database_url": database_url})
+    _collect_rarely()  # and not while it holds up a server
+    run_or_explain(print_erasure(settings, contractor_id), settings)
 
 
 @app.command()

@@ -5,6 +5,7 @@ because a replay is the stored bytes.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import aclosing, suppress
@@ -20,6 +21,7 @@ from google.protobuf.message_factory import GetMessageClass
 from server.api.call import Call
 from server.api.door import Door, Told, told_by
 from server.api.gate import Gate
+from server.api.redact import in_a_line
 from server.api.statuses import CALL_ID, MalformedRequest, abort, code_of
 from server.domain.callers import Caller
 from server.domain.errors import DomainError, Overloaded, PlatformLimited
@@ -75,6 +77,7 @@ class _Handler:
         self._log = log.bind()  # made once: it takes a fifth of a line's time
         self._began = observer.call(self._name, streamed=method.server_streaming)
         self._changes = method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
+        self._shows_requests = structlog.is_configured() and log.is_enabled_for(logging.DEBUG)
 
     async def handle(self, raw: bytes, context: Context) -> bytes:
         started = time.perf_counter()
@@ -113,7 +116,7 @@ class _Handler:
             self._gate.require_open()
             caller = self._known(told)
             call = Call(self._calls, self._name, call_id, caller, lambda: self._known(told))
-            async with aclosing(self._call(self._parsed(raw), call)) as messages:
+            async with aclosing(self._call(self._parsed(raw, call_id), call)) as messages:
                 async for message in messages:
                     await context.write(message)
         except asyncio.CancelledError:
@@ -130,19 +133,23 @@ class _Handler:
         roles.require(caller, self._name)
         return caller
 
-    def _parsed(self, raw: bytes) -> Message:
+    def _parsed(self, raw: bytes, call_id: str) -> Message:
         """Raises MalformedRequest."""
         try:
-            return self._request.FromString(raw)
+            request = self._request.FromString(raw)
         except DecodeError:
             raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name) from None
+        if self._shows_requests:
+            with suppress(Exception):
+                log.debug("request", method=self._name, call_id=call_id, request=in_a_line(request))
+        return request
 
     async def _in_time(self, raw: bytes, call_id: str, context: Context, caller: Caller) -> Reply:
         """A change that cannot be answered by its deadline is refused before it is parsed."""
         seconds_left = context.time_remaining()
         if self._changes and seconds_left is not None and self._calls.wait_seconds() > seconds_left:
             raise Overloaded(limit="the call would wait past its deadline")
-        answer = await Call(self._calls, self._name, call_id, caller).answer(self._call, self._parsed(raw))
+        answer = await Call(self._calls, self._name, call_id, caller).answer(self._call, self._parsed(raw, call_id))
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
     def _cancelled(self, call_id: str, started: float, ended: Ended) -> None:

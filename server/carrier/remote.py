@@ -272,7 +272,7 @@ def _answer(policy: Policy, response: pb.BindPolicyResponse) -> Answer:
     if response.HasField("bound") and number.isprintable() and 1 <= len(number) <= LONGEST_NUMBER:
         return Bound(number)
     if response.HasField("declined"):
-        log.info("carrier declined", policy=policy.id, reason=response.declined.reason)
+        log.info("carrier declined", policy=policy.id)  # its reason is free text, which may name the contractor
         return Declined()
     log.error("carrier broke its contract", policy=policy.id, note="neither bound, with a proper number, nor declined")
     return NotKnown()

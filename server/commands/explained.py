@@ -62,7 +62,9 @@ def run_or_explain(main: Coroutine[None, None, T], settings: Settings) -> T:
         fail(f"{masked(settings)} does not have this version's schema; run `optin migrate` first.")
     except WorkersFailed:
         raise typer.Exit(1) from None
-    except (StorageUnavailable, Conflict):
+    except Conflict:
+        fail(f"Others keep changing the same records in {masked(settings)}; run it again.")
+    except StorageUnavailable:
         fail(f"{masked(settings)} cannot be reached; check that it runs and that OPTIN_DATABASE_URL is right.")
     except DomainError as error:
         fail(str(error))

@@ -1,6 +1,6 @@
 """The port to the events that were recorded, and to those to record: storage implements it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -36,6 +36,12 @@ class Events(Protocol):
 
     def after(self, platform: str, position: int, most: int, wanted: EventFilter = ...) -> Sequence[Event]:
         """In order. An empty platform: of all."""
+
+    def about(self, platform: str, resources: Collection[str]) -> Sequence[Event]:
+        """All that are kept about the resources, those that have no position yet too."""
+
+    def update(self, changed: Sequence[Event]) -> None:
+        """Puts other data in the place of theirs."""
 
     def sweep(self, before: datetime, most: int) -> int:
         """Deletes the first ones, as long as they were recorded before; returns how many."""

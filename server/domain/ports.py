@@ -52,6 +52,9 @@ class Contractors(Protocol):
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Contractor]:
         """Deleted ones too."""
 
+    def whosever(self, id_: str) -> Contractor | None:
+        """Of whatever platform: for the operator's commands, never for a caller. A deleted one too."""
+
     def page(self, platform: str, page: Page, *, email: str = "") -> Sequence[Contractor]:
         """Live ones only."""
 
@@ -216,7 +219,10 @@ class Requests(Protocol):
     def insert(self, requests: Sequence[StoredRequest]) -> None: ...
 
     def settle(self, platform: str, request_id: str, response: bytes) -> None:
-        """The response of a request that awaited a carrier."""
+        """The response of a request that awaited a carrier, or another one in place of the first."""
+
+    def after(self, platform: str, request_id: str, most: int) -> Sequence[StoredRequest]:
+        """Those that have a response and whose ids come after, in their order; after an empty id, the first."""
 
     def sweep(self, before: datetime, most: int) -> int:
         """Deletes the oldest that were stored before; returns how many."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+OPERATOR = "operator"  # an actor: who has the database, and uses a command
+SERVER = "server"  # an actor
 NO_HASH = bytes(32)  # before the first entry
 
 

@@ -9,15 +9,12 @@ from typing import Any
 from server.domain.callers import Key, Platform, Role, digest_of_certificate, digest_of_secret
 from server.domain.errors import NotFound
 from server.domain.ports import Unit
-from server.domain.trail import act
+from server.domain.trail import OPERATOR, act
 from server.service.context import new_id
 
 
 class CertificateTaken(Exception):
     """Another key, which this names, is in force for the name."""
-
-
-OPERATOR = "operator"  # as an actor in the audit trail: who has the database
 
 
 def create(unit: Unit, now: datetime, values: Mapping[str, Any]) -> Platform:

@@ -10,7 +10,7 @@ from server.domain.enums import BindingOutcome, CarrierOrderKind
 from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import Unit
 from server.domain.records import ApplicationSession, Assignment, Evidence, Policy
-from server.domain.trail import act
+from server.domain.trail import SERVER, act
 from server.service import issuing
 from server.service.binding import settled
 from server.service.context import new_id
@@ -18,7 +18,6 @@ from server.service.events import Rendered
 from server.service.once import Reply, decided
 
 ANSWERED = "carrier.answered"
-SERVER = "server"  # as an actor in the audit trail
 MOST_TAKEN_OVER = 20
 
 

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from server.storage.postgres import PostgresStorage
 
 
-def open_storage(url: URL, event_of: EventOf) -> "SqliteStorage | PostgresStorage":
+def open_storage(url: URL, event_of: EventOf, *, beside: bool = False) -> "SqliteStorage | PostgresStorage":
     """The storage that the URL names; SQLite or PostgreSQL, as `config.Settings` has checked.
 
-    `event_of`: how units make the events that they record.
+    `event_of`: how units make the events that they record. `beside`: a server may be running on it.
     """
     if url.get_backend_name() == "sqlite":
-        return SqliteStorage(url, event_of)
+        return SqliteStorage(url, event_of, beside=beside)
     from server.storage.postgres import PostgresStorage  # a quarter of the import time of the embedded default
 
     return PostgresStorage(url, event_of)

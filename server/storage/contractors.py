@@ -57,6 +57,12 @@ class Contractors:
         found = rows.fetch(self._connection, FIND, ids, platform=platform)
         return {row["id"]: _record(row) for row in found}
 
+    def whosever(self, id_: str) -> Contractor | None:
+        if rows.NUL in id_:
+            return None
+        row = self._connection.execute(select(contractors).where(contractors.c.id == id_)).mappings().first()
+        return None if row is None else _record(row)
+
     def page(self, platform: str, page: Page, *, email: str = "") -> list[Contractor]:
         conditions = [contractors.c.platform == platform, contractors.c.delete_time.is_(None)]
         if email:

@@ -4,16 +4,17 @@ On SQLite one writer commits unit after unit, so a unit's own transaction gives 
 transactions commit in another order than they take numbers: there `sequence` gives them, after the commit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, exists, or_, select, update
 
 from server.domain.events import Event, EventType, Subject
 from server.domain.outbox import EventFilter
 from server.storage import rows
+from server.storage.rows import IDS
 from server.storage.tables import event_sequence, events, trail
 from server.storage.upserts import is_postgresql
 
@@ -28,6 +29,8 @@ PLACE = update(events).where(events.c.id == bindparam("event")).values(position=
 ANY_WAITS = select(
     or_(exists().where(events.c.position.is_(None)), exists().where(trail.c.number.is_(None))),
 )
+ABOUT = select(events).where(events.c.platform == bindparam("platform"), events.c.resource.in_(IDS))
+UPDATE = update(events).where(events.c.id == bindparam("event")).values(data=bindparam("told"))
 ALL = EventFilter()
 
 
@@ -80,7 +83,13 @@ class Events:
                 return ()
             statement = statement.where(events.c.resource == wanted.resource)
         found = self._connection.execute(statement.order_by(events.c.position).limit(most)).mappings()
-        return [Event(**{**row, "type": EventType(row["type"])}) for row in found]
+        return [_record(row) for row in found]
+
+    def about(self, platform: str, resources: Collection[str]) -> Sequence[Event]:
+        return [_record(row) for row in rows.fetch(self._connection, ABOUT, resources, platform=platform)]
+
+    def update(self, changed: Sequence[Event]) -> None:
+        self._connection.execute(UPDATE, [{"event": event.id, "told": event.data} for event in changed])
 
     def sweep(self, before: datetime, most: int) -> int:
         first = select(events.c.id, events.c.create_time).where(events.c.position.is_not(None))
@@ -91,6 +100,10 @@ class Events:
             gone = delete(events).where(events.c.id == bindparam("event"))
             self._connection.execute(gone, [{"event": id_} for id_ in ids])
         return len(ids)
+
+
+def _record(row: RowMapping) -> Event:
+    return Event(**{**row, "type": EventType(row["type"])})
 
 
 def sequence(connection: Connection, most: int) -> int:

@@ -28,6 +28,11 @@ class Requests:
         key = (requests.c.platform == platform, requests.c.request_id == request_id)
         self._connection.execute(update(requests).where(*key), {"response": response, "awaits": ""})
 
+    def after(self, platform: str, request_id: str, most: int) -> Sequence[StoredRequest]:
+        answered = select(requests).where(requests.c.platform == platform, requests.c.awaits == "")
+        later = answered.where(requests.c.request_id > request_id).order_by(requests.c.request_id).limit(most)
+        return [StoredRequest(**row) for row in self._connection.execute(later).mappings()]
+
     def sweep(self, before: datetime, most: int) -> int:
         oldest = select(requests.c.platform, requests.c.request_id).where(
             requests.c.create_time < before, requests.c.awaits == ""

@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, inspect, text
+from sqlalchemy import URL, Connection, Engine, inspect, text
 
 from server.storage.failures import translated
-from server.storage.sqlite import writer_engine
+from server.storage.sqlite import reader_engine, writer_engine
 from server.storage.tables import metadata
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -31,26 +31,30 @@ class SchemaOfOthers(Exception):
 
 async def migrate(url: URL) -> None:
     """Brings the database to the code's version. Raises SchemaTooNew, SchemaOfOthers, StorageUnavailable."""
-    await _run(url, _upgrade)
+    await _run(url, _upgrade, _made)
 
 
 async def check(url: URL) -> None:
     """Raises SchemaTooOld, SchemaTooNew, StorageUnavailable."""
-    await _run(url, require_current)
+    await _run(url, require_current, reader_engine)
 
 
-async def _run(url: URL, work: Callable[[Connection], None]) -> None:
+async def _run(url: URL, work: Callable[[Connection], None], on_sqlite: Callable[[Path], Engine]) -> None:
     with translated():
         if url.get_backend_name() == "sqlite":
-            await asyncio.to_thread(_run_on_sqlite, url, work)
+            await asyncio.to_thread(_run_on_sqlite, url, work, on_sqlite)
         else:
             await _run_on_postgresql(url, work)
 
 
-def _run_on_sqlite(url: URL, work: Callable[[Connection], None]) -> None:
-    path = Path(url.database or "")
+def _made(path: Path) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = writer_engine(path)
+    return writer_engine(path)
+
+
+def _run_on_sqlite(url: URL, work: Callable[[Connection], None], engine_on: Callable[[Path], Engine]) -> None:
+    path = Path(url.database or "")
+    engine = engine_on(path)
     try:
         with engine.begin() as connection:
             work(connection)

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 READERS = 4
 WRITER_CACHE_KIB = 32 * 1024  # SQLite's own 2 MiB hold the upper pages of a million assignments' indexes only
+NO_CHECKPOINTS = ("wal_autocheckpoint = 0",)
 BUSY_SECONDS = 5.0  # for `optin` commands that write beside the server
 
 
@@ -38,15 +39,18 @@ class FileInUse(Exception):
 
 
 class SqliteStorage:
-    """Implements `ports.Storage` over one file."""
+    """Implements `ports.Storage` over one file.
 
-    def __init__(self, url: URL, event_of: EventOf) -> None:
+    `beside`: a server may be running. Then the file has to be there, and nothing is checkpointed.
+    """
+
+    def __init__(self, url: URL, event_of: EventOf, *, beside: bool = False) -> None:
         self._event_of = event_of
         self.path = Path(url.database or "").resolve()  # one lock, by whatever name the file goes
         with translated():
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock_file: IO[str] | None = None
-        self._writer = writer_engine(self.path)
+        self._writer = writer_engine(self.path, *(NO_CHECKPOINTS if beside else ()))
         self._reader = reader_engine(self.path)
         self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
@@ -63,11 +67,6 @@ class SqliteStorage:
                 fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise FileInUse(str(self.path)) from error
-
-    def leave_checkpoints_to_the_server(self) -> None:
-        """For commands beside one: SQLite before 3.51.3 has a race between two connections that checkpoint."""
-        self._writer.dispose()
-        self._writer = beside_engine(self.path)
 
     async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
         return await _in_thread(self._reader_threads, self._read, work)
@@ -95,6 +94,22 @@ class SqliteStorage:
         if self._lock_file is not None:
             self._lock_file.close()
 
+    async def rewrite(self) -> None:
+        """Writes the file anew: nothing lies in it but what is stored. Whoever calls must `hold` it.
+
+        Takes its time, and the file's size once more on the disk. Raises StorageUnavailable.
+        """
+        await _in_thread(self._writer_thread, self._rewrite)
+
+    def _rewrite(self) -> None:
+        connection = self._writer.raw_connection()
+        try:
+            connection.cursor().execute("VACUUM")
+        except sqlite3.Error as error:
+            raise StorageUnavailable from error
+        finally:
+            connection.close()
+
     def _read(self, work: Callable[[Unit], T]) -> T:
         with translated(), self._reader.connect() as connection:
             return work(SqlUnit(connection, self._event_of))
@@ -116,21 +131,20 @@ async def _in_thread(threads: ThreadPoolExecutor, call: Callable[..., T], *args:
         raise
 
 
-WRITER = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"cache_size = -{WRITER_CACHE_KIB}")
-
-
-def writer_engine(path: Path) -> Engine:
-    return _engine(path, "BEGIN IMMEDIATE", WRITER, 1)
-
-
-def beside_engine(path: Path) -> Engine:
-    """Of a writer beside a server's."""
-    return _engine(path, "BEGIN IMMEDIATE", (*WRITER, "wal_autocheckpoint = 0"), 1)
+def writer_engine(path: Path, *more: str) -> Engine:
+    pragmas = (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "secure_delete = ON",  # what is deleted is overwritten: it may be personal
+        f"cache_size = -{WRITER_CACHE_KIB}",
+    )
+    return _engine(path, "BEGIN IMMEDIATE", (*pragmas, *more), 1)
 
 
 def reader_engine(path: Path) -> Engine:
     # Only the writer may checkpoint: SQLite before 3.51.3 has a race between two connections that do.
-    return _engine(path, "BEGIN", ("query_only = ON", "wal_autocheckpoint = 0"), READERS)
+    return _engine(path, "BEGIN", ("query_only = ON", *NO_CHECKPOINTS), READERS)
 
 
 def _engine(path: Path, begin: str, pragmas: tuple[str, ...], size: int) -> Engine:

@@ -311,7 +311,9 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_not_this_machine_s(tmp_path: Path) -> None:
-    assert_one_sentence(optin("serve", "--insecure-behind-proxy", "--host", "192.0.2.1", cwd=tmp_path), "192.0.2.1:50051 ", "--host")
+    assert_one_sentence(
+        optin("serve", "--insecure-behind-proxy", "--host", "192.0.2.1", cwd=tmp_path), "192.0.2.1:50051 ", "--host"
+    )
 
 
 def test_a_second_server_on_one_file(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import pty
-import re
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -15,16 +14,15 @@ from typing import Any
 
 import grpc
 import pytest
-from optin.v1 import application_session_service_pb2 as sessions_pb
 from optin.v1 import contractor_service_pb2 as contractors_pb
-from optin.v1 import policy_service_pb2 as policies_pb
 from optin.v1 import resources_pb2 as pb
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from tests.server.process import LISTENS, OPTIN, Server, environment, served
-from tests.support.client import Client, Refusal, questions, refused
+from tests.support.canaries import canary, found_in
+from tests.support.client import Client, refused
 from tests.support.postgres import PostgresCluster
 
 FIRST_LINES = 4
@@ -151,137 +149,10 @@ async def test_a_call_whose_caller_went_away_is_a_line_too(tmp_path: Path) -> No
 
 # Personal data.
 
-CANARIES = {
-    "first_name": "Canaryfirst",
-    "middle_name": "Canarymiddle",
-    "last_name": "Canarylast",
-    "email": "canary@example.com",
-    "phone": "+12025550143",
-    "company_name": "Canary Ltd",
-    "line1": "1 Canary Wharf",
-    "line2": "Canary flat",
-    "locality": "Canaryville",
-    "postalcode": "987654321",
-    "metadata": "canary-meta",
-    "url": "https://canary.example.com/?ssn=canary",
-    "legal_name": "Canaryfirst Canarylast",
-    "ip_address": "203.0.113.77",
-    "user_agent": "Canary/1.0",
-    "note": "canary note",
-    "changed": "Canarychanged",
-}
-WORDS = sorted({*CANARIES.values(), "anary", "2025550143", "202-555-0143", "(202)"})
-
-
-def canary(**changes: Any) -> pb.Contractor:
-    fields: dict[str, Any] = {
-        name: CANARIES[name] for name in ("first_name", "middle_name", "last_name", "email", "phone", "company_name")
-    }
-    address = pb.Address(region="CA", **{name: CANARIES[name] for name in ("line1", "line2", "locality", "postalcode")})
-    metadata = {CANARIES["metadata"]: CANARIES["metadata"]}
-    return pb.Contractor(**fields | {"address": address, "metadata": metadata} | changes)
-
-
-async def opt_in(client: Client, contractor: str) -> pb.ApplicationSession:
-    """Through review, with a personal value wherever one fits."""
-    session = pb.ApplicationSession(
-        contractor=contractor,
-        success_url=CANARIES["url"],
-        cancel_url=CANARIES["url"],
-        is_general_opt_in=True,
-        work_state="CA",
-    )
-    create = sessions_pb.CreateApplicationSessionRequest(application_session=session)
-    id_ = (await client.sessions.CreateApplicationSession(create)).application_session.id
-    await client.submit(id_, verify_info=sessions_pb.VerifyInfo(middle_name=CANARIES["changed"]))
-    await client.submit(id_, application_questions=questions(losses_last_3_years=True))
-    documents = ("fraud_notice", "premium_withholding", "esign_consent")
-    signatures = [
-        sessions_pb.Signature(document=document, version="1", legal_name=CANARIES["legal_name"])
-        for document in documents
-    ]
-    wrong = [sessions_pb.Signature(document="canary", version="canary", legal_name="Canary Impostor")]
-    esignature = sessions_pb.EsignatureDocument(
-        signatures=signatures, ip_address=CANARIES["ip_address"], user_agent=CANARIES["user_agent"]
-    )
-    await refused(client.submit(id_, esignature_document=sessions_pb.EsignatureDocument(signatures=wrong)))
-    await client.submit(id_, esignature_document=esignature)
-    await client.submit(id_, final_review=sessions_pb.FinalReview())
-    review = sessions_pb.ReviewApplicationSessionRequest(
-        id=id_, decision=pb.REVIEW_DECISION_APPROVE, note=CANARIES["note"]
-    )
-    return (await client.sessions.ReviewApplicationSession(review)).application_session
-
-
-async def refusals(client: Client, contractor: pb.Contractor) -> list[Refusal]:
-    """Errors of many kinds, about requests full of personal values."""
-    create, get = client.contractors.CreateContractor, client.contractors.GetContractor
-    bad = canary(email="canary at example", phone="Canary", first_name="Canary" * 100, last_name="\0Canary")
-    bad.address.region = "Canary"
-    same_id = contractors_pb.CreateContractorRequest(contractor=canary(email="canary2@example.com"), request_id="r")
-    await create(same_id)
-    other_contents = contractors_pb.CreateContractorRequest(
-        contractor=canary(email="canary3@example.com"), request_id="r"
-    )
-    malformed = client.channel.unary_unary("/optin.v1.ContractorService/CreateContractor")
-    attempts = [
-        create(contractors_pb.CreateContractorRequest(contractor=bad)),
-        create(contractors_pb.CreateContractorRequest(contractor=canary(email=CANARIES["email"].upper()))),
-        create(other_contents),
-        get(contractors_pb.GetContractorRequest(id=CANARIES["email"])),
-        get(contractors_pb.GetContractorRequest(id="Canary\0")),
-        client.contractors.ListContractors(contractors_pb.ListContractorsRequest(page_token="canary@example.com")),
-        client.session("canary@example.com"),
-        client.assign(contractor.id, CANARIES["email"]),
-        client.policies.CancelPolicy(policies_pb.CancelPolicyRequest(id="canary", reason=CANARIES["note"])),
-        malformed(b"\xff\xff canary@example.com"),
-    ]
-    return [await refused(attempt) for attempt in attempts]
-
-
-async def walk(client: Client) -> None:
-    created = await client.contractors.CreateContractor(contractors_pb.CreateContractorRequest(contractor=canary()))
-    contractor = created.contractor
-    assert contractor.phone == CANARIES["phone"]
-    update = contractors_pb.UpdateContractorRequest(
-        contractor=canary(id=contractor.id, company_name=CANARIES["changed"])
-    )
-    await client.contractors.UpdateContractor(update)
-    await client.contractors.ListContractors(contractors_pb.ListContractorsRequest(email=CANARIES["email"]))
-    await opt_in(client, contractor.id)
-    job = await client.job(description=CANARIES["note"])
-    bound = await client.assign(contractor.id, job.id)
-    assert bound.outcome == pb.BINDING_OUTCOME_COVERAGE_BOUND
-    reasons = {refusal.reason for refusal in await refusals(client, contractor)}
-    assert reasons >= {
-        "INVALID_FIELD",
-        "DUPLICATE_EMAIL",
-        "REQUEST_ID_REUSED",
-        "RESOURCE_NOT_FOUND",
-        "MALFORMED_REQUEST",
-    }
-    cancel = policies_pb.CancelPolicyRequest(id=bound.assignment.policy, reason=CANARIES["note"])
-    await client.policies.CancelPolicy(cancel)
-    await client.contractors.DeleteContractor(contractors_pb.DeleteContractorRequest(id=contractor.id))
-
 
 def assert_no_personal_data(written: str) -> None:
-    found = [word for word in WORDS if word.casefold() in written.casefold()]
-    assert not found, [line for line in written.splitlines() if any(word in line for word in found)]
-
-
-@pytest.mark.parametrize("log_format", ["json", "console"])
-async def test_no_personal_value_is_ever_logged(tmp_path: Path, database_url: str, log_format: str) -> None:
-    if database_url.startswith("postgresql") and log_format == "console":
-        return  # the format does not depend on the database
-    flags = ("--log-level", "debug", "--log-format", log_format, "--database-url", database_url)
-    with served(tmp_path, *flags) as server:
-        async with client_of(server) as (client, named):
-            await walk(client)
-        assert server.end() == 0
-    assert_no_personal_data(server.stdout + server.stderr)
-    assert len(re.findall(r"optin\.v1\.\w+/\w+", server.stdout)) == len(named.methods)
-    assert server.stderr == ""
+    words = found_in(written)
+    assert not words, [line for line in written.splitlines() if any(word in line for word in words)]
 
 
 async def test_not_even_by_an_error_that_repeats_it(

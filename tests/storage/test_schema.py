@@ -151,6 +151,7 @@ async def test_newer_code_s_database_is_refused_and_left_alone(empty_url: str) -
     ids=["empty", "no version", "someone else's"],
 )
 async def test_a_database_that_was_not_migrated_is_refused(empty_url: str, statements: tuple[str, ...]) -> None:
+    assert await on(empty_url, tables) == set()  # SQLite makes the file
     for statement in statements:
         await on(empty_url, execute(statement))
     with pytest.raises(SchemaTooOld):

@@ -28,7 +28,7 @@ from optin.v1 import access_pb2 as optin_dot_v1_dot_access__pb2
 from optin.v1 import resources_pb2 as optin_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!optin/v1/contractor_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x15optin/v1/access.proto\x1a\x18optin/v1/resources.proto\"c\n\x17\x43reateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x43reateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"(\n\x14GetContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x15GetContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"`\n\x16ListContractorsRequest\x12\x13\n\x05\x65mail\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"i\n\x17ListContractorsResponse\x12/\n\x0b\x63ontractors\x18\x01 \x03(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x9a\x01\n\x17UpdateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18UpdateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"E\n\x17\x44\x65leteContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x44\x65leteContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x32\xf9\x03\n\x11\x43ontractorService\x12`\n\x10\x43reateContractor\x12!.optin.v1.CreateContractorRequest\x1a\".optin.v1.CreateContractorResponse\"\x05\x8a\xb5\x18\x01\x01\x12[\n\rGetContractor\x12\x1e.optin.v1.GetContractorRequest\x1a\x1f.optin.v1.GetContractorResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12\x61\n\x0fListContractors\x12 .optin.v1.ListContractorsRequest\x1a!.optin.v1.ListContractorsResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12`\n\x10UpdateContractor\x12!.optin.v1.UpdateContractorRequest\x1a\".optin.v1.UpdateContractorResponse\"\x05\x8a\xb5\x18\x01\x01\x12`\n\x10\x44\x65leteContractor\x12!.optin.v1.DeleteContractorRequest\x1a\".optin.v1.DeleteContractorResponse\"\x05\x8a\xb5\x18\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!optin/v1/contractor_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x15optin/v1/access.proto\x1a\x18optin/v1/resources.proto\"c\n\x17\x43reateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x43reateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"(\n\x14GetContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x15GetContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"c\n\x16ListContractorsRequest\x12\x16\n\x05\x65mail\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"i\n\x17ListContractorsResponse\x12/\n\x0b\x63ontractors\x18\x01 \x03(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x9a\x01\n\x17UpdateContractorRequest\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18UpdateContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\"E\n\x17\x44\x65leteContractorRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x18\x44\x65leteContractorResponse\x12.\n\ncontractor\x18\x01 \x01(\x0b\x32\x14.optin.v1.ContractorB\x04\xe2\x41\x01\x03\x32\xf9\x03\n\x11\x43ontractorService\x12`\n\x10\x43reateContractor\x12!.optin.v1.CreateContractorRequest\x1a\".optin.v1.CreateContractorResponse\"\x05\x8a\xb5\x18\x01\x01\x12[\n\rGetContractor\x12\x1e.optin.v1.GetContractorRequest\x1a\x1f.optin.v1.GetContractorResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12\x61\n\x0fListContractors\x12 .optin.v1.ListContractorsRequest\x1a!.optin.v1.ListContractorsResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12`\n\x10UpdateContractor\x12!.optin.v1.UpdateContractorRequest\x1a\".optin.v1.UpdateContractorResponse\"\x05\x8a\xb5\x18\x01\x01\x12`\n\x10\x44\x65leteContractor\x12!.optin.v1.DeleteContractorRequest\x1a\".optin.v1.DeleteContractorResponse\"\x05\x8a\xb5\x18\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,7 +46,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONTRACTORRESPONSE'].fields_by_name['contractor']._loaded_options = None
   _globals['_GETCONTRACTORRESPONSE'].fields_by_name['contractor']._serialized_options = b'\342A\001\003'
   _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['email']._loaded_options = None
-  _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['email']._serialized_options = b'\342A\001\001'
+  _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['email']._serialized_options = b'\200\001\001\342A\001\001'
   _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTCONTRACTORSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -88,17 +88,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONTRACTORRESPONSE']._serialized_start=382
   _globals['_GETCONTRACTORRESPONSE']._serialized_end=453
   _globals['_LISTCONTRACTORSREQUEST']._serialized_start=455
-  _globals['_LISTCONTRACTORSREQUEST']._serialized_end=551
-  _globals['_LISTCONTRACTORSRESPONSE']._serialized_start=553
-  _globals['_LISTCONTRACTORSRESPONSE']._serialized_end=658
-  _globals['_UPDATECONTRACTORREQUEST']._serialized_start=661
-  _globals['_UPDATECONTRACTORREQUEST']._serialized_end=815
-  _globals['_UPDATECONTRACTORRESPONSE']._serialized_start=817
-  _globals['_UPDATECONTRACTORRESPONSE']._serialized_end=891
-  _globals['_DELETECONTRACTORREQUEST']._serialized_start=893
-  _globals['_DELETECONTRACTORREQUEST']._serialized_end=962
-  _globals['_DELETECONTRACTORRESPONSE']._serialized_start=964
-  _globals['_DELETECONTRACTORRESPONSE']._serialized_end=1038
-  _globals['_CONTRACTORSERVICE']._serialized_start=1041
-  _globals['_CONTRACTORSERVICE']._serialized_end=1546
+  _globals['_LISTCONTRACTORSREQUEST']._serialized_end=554
+  _globals['_LISTCONTRACTORSRESPONSE']._serialized_start=556
+  _globals['_LISTCONTRACTORSRESPONSE']._serialized_end=661
+  _globals['_UPDATECONTRACTORREQUEST']._serialized_start=664
+  _globals['_UPDATECONTRACTORREQUEST']._serialized_end=818
+  _globals['_UPDATECONTRACTORRESPONSE']._serialized_start=820
+  _globals['_UPDATECONTRACTORRESPONSE']._serialized_end=894
+  _globals['_DELETECONTRACTORREQUEST']._serialized_start=896
+  _globals['_DELETECONTRACTORREQUEST']._serialized_end=965
+  _globals['_DELETECONTRACTORRESPONSE']._serialized_start=967
+  _globals['_DELETECONTRACTORRESPONSE']._serialized_end=1041
+  _globals['_CONTRACTORSERVICE']._serialized_start=1044
+  _globals['_CONTRACTORSERVICE']._serialized_end=1549
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,7 @@ from optin.v1 import access_pb2 as optin_dot_v1_dot_access__pb2
 from optin.v1 import resources_pb2 as optin_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1doptin/v1/policy_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15optin/v1/access.proto\x1a\x18optin/v1/resources.proto\"$\n\x10GetPolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x11GetPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\"\x90\x01\n\x13ListPoliciesRequest\x12\x18\n\ncontractor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x06status\x18\x02 \x01(\x0e\x32\x16.optin.v1.PolicyStatusB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x14ListPoliciesResponse\x12(\n\x08policies\x18\x01 \x03(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x91\x01\n\x13\x43\x61ncelPolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\">\n\x14\x43\x61ncelPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\"D\n\x16ReinstatePolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"A\n\x17ReinstatePolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\x32\xef\x02\n\rPolicyService\x12O\n\tGetPolicy\x12\x1a.optin.v1.GetPolicyRequest\x1a\x1b.optin.v1.GetPolicyResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12X\n\x0cListPolicies\x12\x1d.optin.v1.ListPoliciesRequest\x1a\x1e.optin.v1.ListPoliciesResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12T\n\x0c\x43\x61ncelPolicy\x12\x1d.optin.v1.CancelPolicyRequest\x1a\x1e.optin.v1.CancelPolicyResponse\"\x05\x8a\xb5\x18\x01\x01\x12]\n\x0fReinstatePolicy\x12 .optin.v1.ReinstatePolicyRequest\x1a!.optin.v1.ReinstatePolicyResponse\"\x05\x8a\xb5\x18\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1doptin/v1/policy_service.proto\x12\x08optin.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15optin/v1/access.proto\x1a\x18optin/v1/resources.proto\"$\n\x10GetPolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x11GetPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\"\x90\x01\n\x13ListPoliciesRequest\x12\x18\n\ncontractor\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x06status\x18\x02 \x01(\x0e\x32\x16.optin.v1.PolicyStatusB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x14ListPoliciesResponse\x12(\n\x08policies\x18\x01 \x03(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x94\x01\n\x13\x43\x61ncelPolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\x06reason\x18\x02 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\">\n\x14\x43\x61ncelPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\"D\n\x16ReinstatePolicyRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"A\n\x17ReinstatePolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x10.optin.v1.PolicyB\x04\xe2\x41\x01\x03\x32\xef\x02\n\rPolicyService\x12O\n\tGetPolicy\x12\x1a.optin.v1.GetPolicyRequest\x1a\x1b.optin.v1.GetPolicyResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12X\n\x0cListPolicies\x12\x1d.optin.v1.ListPoliciesRequest\x1a\x1e.optin.v1.ListPoliciesResponse\"\t\x90\x02\x01\x8a\xb5\x18\x02\x01\x02\x12T\n\x0c\x43\x61ncelPolicy\x12\x1d.optin.v1.CancelPolicyRequest\x1a\x1e.optin.v1.CancelPolicyResponse\"\x05\x8a\xb5\x18\x01\x01\x12]\n\x0fReinstatePolicy\x12 .optin.v1.ReinstatePolicyRequest\x1a!.optin.v1.ReinstatePolicyResponse\"\x05\x8a\xb5\x18\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,7 +54,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002'
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['reason']._loaded_options = None
-  _globals['_CANCELPOLICYREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\001'
+  _globals['_CANCELPOLICYREQUEST'].fields_by_name['reason']._serialized_options = b'\200\001\001\342A\001\001'
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_CANCELPOLICYREQUEST'].fields_by_name['effective_time']._loaded_options = None
@@ -84,13 +84,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPOLICIESRESPONSE']._serialized_start=404
   _globals['_LISTPOLICIESRESPONSE']._serialized_end=499
   _globals['_CANCELPOLICYREQUEST']._serialized_start=502
-  _globals['_CANCELPOLICYREQUEST']._serialized_end=647
-  _globals['_CANCELPOLICYRESPONSE']._serialized_start=649
-  _globals['_CANCELPOLICYRESPONSE']._serialized_end=711
-  _globals['_REINSTATEPOLICYREQUEST']._serialized_start=713
-  _globals['_REINSTATEPOLICYREQUEST']._serialized_end=781
-  _globals['_REINSTATEPOLICYRESPONSE']._serialized_start=783
-  _globals['_REINSTATEPOLICYRESPONSE']._serialized_end=848
-  _globals['_POLICYSERVICE']._serialized_start=851
-  _globals['_POLICYSERVICE']._serialized_end=1218
+  _globals['_CANCELPOLICYREQUEST']._serialized_end=650
+  _globals['_CANCELPOLICYRESPONSE']._serialized_start=652
+  _globals['_CANCELPOLICYRESPONSE']._serialized_end=714
+  _globals['_REINSTATEPOLICYREQUEST']._serialized_start=716
+  _globals['_REINSTATEPOLICYREQUEST']._serialized_end=784
+  _globals['_REINSTATEPOLICYRESPONSE']._serialized_start=786
+  _globals['_REINSTATEPOLICYRESPONSE']._serialized_end=851
+  _globals['_POLICYSERVICE']._serialized_start=854
+  _globals['_POLICYSERVICE']._serialized_end=1221
 # @@protoc_insertion_point(module_scope)

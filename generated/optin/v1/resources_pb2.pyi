@@ -15,6 +15,8 @@ What holds for every message of this package:
 - Lengths are in characters (Unicode code points). A required string that is empty or only white
   space is missing.
 - Output-only fields are set by the server. In a request they are ignored.
+- A field with `debug_redact` is personal, or is free text that may name a person. It is never
+  logged, traced or put into an error. Once a contractor is erased, it reads `[redacted]`.
 - The zero value of an enum means "not set". The server never returns it where a value is due.
 """
 

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from optin.v1 import resources_pb2 as optin_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&optin/carrier/v1/carrier_service.proto\x12\x10optin.carrier.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18optin/v1/resources.proto\"\xd8\x02\n\x11\x42indPolicyRequest\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\ncontractor\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x34\n\x0e\x63overage_types\x18\x03 \x03(\x0e\x32\x16.optin.v1.CoverageTypeB\x04\xe2\x41\x01\x02\x12\x18\n\nwork_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0fresidence_state\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rcategory_code\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x35\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x16\n\x08net_rate\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x01\"\x84\x01\n\x12\x42indPolicyResponse\x12.\n\x05\x62ound\x18\x01 \x01(\x0b\x32\x17.optin.carrier.v1.BoundB\x04\xe2\x41\x01\x03H\x00\x12\x34\n\x08\x64\x65\x63lined\x18\x02 \x01(\x0b\x32\x1a.optin.carrier.v1.DeclinedB\x04\xe2\x41\x01\x03H\x00\x42\x08\n\x06result\",\n\x05\x42ound\x12#\n\x15\x63\x61rrier_policy_number\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\" \n\x08\x44\x65\x63lined\x12\x14\n\x06reason\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\")\n\x11GetBindingRequest\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"F\n\x12GetBindingResponse\x12\x30\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x19.optin.carrier.v1.BindingB\x04\xe2\x41\x01\x03\"*\n\x12VoidBindingRequest\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x13VoidBindingResponse\x12\x30\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x19.optin.carrier.v1.BindingB\x04\xe2\x41\x01\x03\"\x91\x01\n\x14\x43\x61ncelBindingRequest\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x35\n\x0b\x63\x61ncel_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08revision\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x02\"I\n\x15\x43\x61ncelBindingResponse\x12\x30\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x19.optin.carrier.v1.BindingB\x04\xe2\x41\x01\x03\"G\n\x17ReinstateBindingRequest\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08revision\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\"L\n\x18ReinstateBindingResponse\x12\x30\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x19.optin.carrier.v1.BindingB\x04\xe2\x41\x01\x03\"\xeb\x01\n\x07\x42inding\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x05state\x18\x02 \x01(\x0e\x32\x1e.optin.carrier.v1.BindingStateB\x04\xe2\x41\x01\x03\x12#\n\x15\x63\x61rrier_policy_number\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x64\x65\x63line_reason\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63\x61ncel_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1b\n\rcancel_reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03*\x99\x01\n\x0c\x42indingState\x12\x1d\n\x19\x42INDING_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42INDING_STATE_BOUND\x10\x01\x12\x1a\n\x16\x42INDING_STATE_DECLINED\x10\x02\x12\x18\n\x14\x42INDING_STATE_VOIDED\x10\x03\x12\x1b\n\x17\x42INDING_STATE_CANCELLED\x10\x04\x32\x84\x04\n\x0e\x43\x61rrierService\x12\\\n\nBindPolicy\x12#.optin.carrier.v1.BindPolicyRequest\x1a$.optin.carrier.v1.BindPolicyResponse\"\x03\x90\x02\x02\x12\\\n\nGetBinding\x12#.optin.carrier.v1.GetBindingRequest\x1a$.optin.carrier.v1.GetBindingResponse\"\x03\x90\x02\x01\x12_\n\x0bVoidBinding\x12$.optin.carrier.v1.VoidBindingRequest\x1a%.optin.carrier.v1.VoidBindingResponse\"\x03\x90\x02\x02\x12\x65\n\rCancelBinding\x12&.optin.carrier.v1.CancelBindingRequest\x1a\'.optin.carrier.v1.CancelBindingResponse\"\x03\x90\x02\x02\x12n\n\x10ReinstateBinding\x12).optin.carrier.v1.ReinstateBindingRequest\x1a*.optin.carrier.v1.ReinstateBindingResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&optin/carrier/v1/carrier_service.proto\x12\x10optin.carrier.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18optin/v1/resources.proto\"\xd8\x02\n\x11\x42indPolicyRequest\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\ncontractor\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x34\n\x0e\x63overage_types\x18\x03 \x03(\x0e\x32\x16.optin.v1.CoverageTypeB\x04\xe2\x41\x01\x02\x12\x18\n\nwork_state\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0fresidence_state\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rcategory_code\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x35\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x16\n\x08net_rate\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x01\"\x84\x01\n\x12\x42indPolicyResponse\x12.\n\x05\x62ound\x18\x01 \x01(\x0b\x32\x17.optin.carrier.v1.BoundB\x04\xe2\x41\x01\x03H\x00\x12\x34\n\x08\x64\x65\x63lined\x18\x02 \x01(\x0b\x32\x1a.optin.carrier.v1.DeclinedB\x04\xe2\x41\x01\x03H\x00\x42\x08\n\x06result\",\n\x05\x42ound\x12#\n\x15\x63\x61rrier_policy_number\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\"#\n\x08\x44\x65\x63lined\x12\x17\n\x06reason\x18\x01 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x03\")\n\x11GetBindingRequest\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"F\n\x12GetBindingResponse\x12\x30\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x19.optin.carrier.v1.BindingB\x04\xe2\x41\x01\x03\"*\n\x12VoidBindingRequest\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x13VoidBindingResponse\x12\x30\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x19.optin.carrier.v1.BindingB\x04\xe2\x41\x01\x03\"\x94\x01\n\x14\x43\x61ncelBindingRequest\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x35\n\x0b\x63\x61ncel_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x17\n\x06reason\x18\x03 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x01\x12\x16\n\x08revision\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x02\"I\n\x15\x43\x61ncelBindingResponse\x12\x30\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x19.optin.carrier.v1.BindingB\x04\xe2\x41\x01\x03\"G\n\x17ReinstateBindingRequest\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08revision\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x02\"L\n\x18ReinstateBindingResponse\x12\x30\n\x07\x62inding\x18\x01 \x01(\x0b\x32\x19.optin.carrier.v1.BindingB\x04\xe2\x41\x01\x03\"\xf1\x01\n\x07\x42inding\x12\x14\n\x06policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x05state\x18\x02 \x01(\x0e\x32\x1e.optin.carrier.v1.BindingStateB\x04\xe2\x41\x01\x03\x12#\n\x15\x63\x61rrier_policy_number\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x0e\x64\x65\x63line_reason\x18\x04 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x03\x12\x35\n\x0b\x63\x61ncel_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1e\n\rcancel_reason\x18\x06 \x01(\tB\x07\x80\x01\x01\xe2\x41\x01\x03*\x99\x01\n\x0c\x42indingState\x12\x1d\n\x19\x42INDING_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42INDING_STATE_BOUND\x10\x01\x12\x1a\n\x16\x42INDING_STATE_DECLINED\x10\x02\x12\x18\n\x14\x42INDING_STATE_VOIDED\x10\x03\x12\x1b\n\x17\x42INDING_STATE_CANCELLED\x10\x04\x32\x84\x04\n\x0e\x43\x61rrierService\x12\\\n\nBindPolicy\x12#.optin.carrier.v1.BindPolicyRequest\x1a$.optin.carrier.v1.BindPolicyResponse\"\x03\x90\x02\x02\x12\\\n\nGetBinding\x12#.optin.carrier.v1.GetBindingRequest\x1a$.optin.carrier.v1.GetBindingResponse\"\x03\x90\x02\x01\x12_\n\x0bVoidBinding\x12$.optin.carrier.v1.VoidBindingRequest\x1a%.optin.carrier.v1.VoidBindingResponse\"\x03\x90\x02\x02\x12\x65\n\rCancelBinding\x12&.optin.carrier.v1.CancelBindingRequest\x1a\'.optin.carrier.v1.CancelBindingResponse\"\x03\x90\x02\x02\x12n\n\x10ReinstateBinding\x12).optin.carrier.v1.ReinstateBindingRequest\x1a*.optin.carrier.v1.ReinstateBindingResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,7 +59,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BOUND'].fields_by_name['carrier_policy_number']._loaded_options = None
   _globals['_BOUND'].fields_by_name['carrier_policy_number']._serialized_options = b'\342A\001\003'
   _globals['_DECLINED'].fields_by_name['reason']._loaded_options = None
-  _globals['_DECLINED'].fields_by_name['reason']._serialized_options = b'\342A\001\003'
+  _globals['_DECLINED'].fields_by_name['reason']._serialized_options = b'\200\001\001\342A\001\003'
   _globals['_GETBINDINGREQUEST'].fields_by_name['policy']._loaded_options = None
   _globals['_GETBINDINGREQUEST'].fields_by_name['policy']._serialized_options = b'\342A\001\002'
   _globals['_GETBINDINGRESPONSE'].fields_by_name['binding']._loaded_options = None
@@ -73,7 +73,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELBINDINGREQUEST'].fields_by_name['cancel_time']._loaded_options = None
   _globals['_CANCELBINDINGREQUEST'].fields_by_name['cancel_time']._serialized_options = b'\342A\001\002'
   _globals['_CANCELBINDINGREQUEST'].fields_by_name['reason']._loaded_options = None
-  _globals['_CANCELBINDINGREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\001'
+  _globals['_CANCELBINDINGREQUEST'].fields_by_name['reason']._serialized_options = b'\200\001\001\342A\001\001'
   _globals['_CANCELBINDINGREQUEST'].fields_by_name['revision']._loaded_options = None
   _globals['_CANCELBINDINGREQUEST'].fields_by_name['revision']._serialized_options = b'\342A\001\002'
   _globals['_CANCELBINDINGRESPONSE'].fields_by_name['binding']._loaded_options = None
@@ -91,11 +91,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BINDING'].fields_by_name['carrier_policy_number']._loaded_options = None
   _globals['_BINDING'].fields_by_name['carrier_policy_number']._serialized_options = b'\342A\001\003'
   _globals['_BINDING'].fields_by_name['decline_reason']._loaded_options = None
-  _globals['_BINDING'].fields_by_name['decline_reason']._serialized_options = b'\342A\001\003'
+  _globals['_BINDING'].fields_by_name['decline_reason']._serialized_options = b'\200\001\001\342A\001\003'
   _globals['_BINDING'].fields_by_name['cancel_time']._loaded_options = None
   _globals['_BINDING'].fields_by_name['cancel_time']._serialized_options = b'\342A\001\003'
   _globals['_BINDING'].fields_by_name['cancel_reason']._loaded_options = None
-  _globals['_BINDING'].fields_by_name['cancel_reason']._serialized_options = b'\342A\001\003'
+  _globals['_BINDING'].fields_by_name['cancel_reason']._serialized_options = b'\200\001\001\342A\001\003'
   _globals['_CARRIERSERVICE'].methods_by_name['BindPolicy']._loaded_options = None
   _globals['_CARRIERSERVICE'].methods_by_name['BindPolicy']._serialized_options = b'\220\002\002'
   _globals['_CARRIERSERVICE'].methods_by_name['GetBinding']._loaded_options = None
@@ -106,8 +106,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CARRIERSERVICE'].methods_by_name['CancelBinding']._serialized_options = b'\220\002\002'
   _globals['_CARRIERSERVICE'].methods_by_name['ReinstateBinding']._loaded_options = None
   _globals['_CARRIERSERVICE'].methods_by_name['ReinstateBinding']._serialized_options = b'\220\002\002'
-  _globals['_BINDINGSTATE']._serialized_start=1559
-  _globals['_BINDINGSTATE']._serialized_end=1712
+  _globals['_BINDINGSTATE']._serialized_start=1571
+  _globals['_BINDINGSTATE']._serialized_end=1724
   _globals['_BINDPOLICYREQUEST']._serialized_start=153
   _globals['_BINDPOLICYREQUEST']._serialized_end=497
   _globals['_BINDPOLICYRESPONSE']._serialized_start=500
@@ -115,25 +115,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BOUND']._serialized_start=634
   _globals['_BOUND']._serialized_end=678
   _globals['_DECLINED']._serialized_start=680
-  _globals['_DECLINED']._serialized_end=712
-  _globals['_GETBINDINGREQUEST']._serialized_start=714
-  _globals['_GETBINDINGREQUEST']._serialized_end=755
-  _globals['_GETBINDINGRESPONSE']._serialized_start=757
-  _globals['_GETBINDINGRESPONSE']._serialized_end=827
-  _globals['_VOIDBINDINGREQUEST']._serialized_start=829
-  _globals['_VOIDBINDINGREQUEST']._serialized_end=871
-  _globals['_VOIDBINDINGRESPONSE']._serialized_start=873
-  _globals['_VOIDBINDINGRESPONSE']._serialized_end=944
-  _globals['_CANCELBINDINGREQUEST']._serialized_start=947
-  _globals['_CANCELBINDINGREQUEST']._serialized_end=1092
-  _globals['_CANCELBINDINGRESPONSE']._serialized_start=1094
-  _globals['_CANCELBINDINGRESPONSE']._serialized_end=1167
-  _globals['_REINSTATEBINDINGREQUEST']._serialized_start=1169
-  _globals['_REINSTATEBINDINGREQUEST']._serialized_end=1240
-  _globals['_REINSTATEBINDINGRESPONSE']._serialized_start=1242
-  _globals['_REINSTATEBINDINGRESPONSE']._serialized_end=1318
-  _globals['_BINDING']._serialized_start=1321
-  _globals['_BINDING']._serialized_end=1556
-  _globals['_CARRIERSERVICE']._serialized_start=1715
-  _globals['_CARRIERSERVICE']._serialized_end=2231
+  _globals['_DECLINED']._serialized_end=715
+  _globals['_GETBINDINGREQUEST']._serialized_start=717
+  _globals['_GETBINDINGREQUEST']._serialized_end=758
+  _globals['_GETBINDINGRESPONSE']._serialized_start=760
+  _globals['_GETBINDINGRESPONSE']._serialized_end=830
+  _globals['_VOIDBINDINGREQUEST']._serialized_start=832
+  _globals['_VOIDBINDINGREQUEST']._serialized_end=874
+  _globals['_VOIDBINDINGRESPONSE']._serialized_start=876
+  _globals['_VOIDBINDINGRESPONSE']._serialized_end=947
+  _globals['_CANCELBINDINGREQUEST']._serialized_start=950
+  _globals['_CANCELBINDINGREQUEST']._serialized_end=1098
+  _globals['_CANCELBINDINGRESPONSE']._serialized_start=1100
+  _globals['_CANCELBINDINGRESPONSE']._serialized_end=1173
+  _globals['_REINSTATEBINDINGREQUEST']._serialized_start=1175
+  _globals['_REINSTATEBINDINGREQUEST']._serialized_end=1246
+  _globals['_REINSTATEBINDINGRESPONSE']._serialized_start=1248
+  _globals['_REINSTATEBINDINGRESPONSE']._serialized_end=1324
+  _globals['_BINDING']._serialized_start=1327
+  _globals['_BINDING']._serialized_end=1568
+  _globals['_CARRIERSERVICE']._serialized_start=1727
+  _globals['_CARRIERSERVICE']._serialized_end=2243
 # @@protoc_insertion_point(module_scope)

@@ -181,7 +181,9 @@ class Declined(_message.Message):
 
     REASON_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """Why, for the log. At most 500 characters; may be empty. It holds nothing about the contractor."""
+    """Why, for whoever reads the call. At most 500 characters; may be empty. It holds nothing about
+    the contractor, and Optin neither keeps nor logs it.
+    """
     def __init__(
         self,
         *,
