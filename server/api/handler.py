@@ -80,7 +80,8 @@ class _Handler:
         with suppress(Exception):  # a log that cannot be written (no disk, no reader) changes no answer
             self._log(call_id, started, reply, error)
         if error is not None:
-            await _abort(context, error, call_id)
+            # Without its traceback, which would keep this frame, and so the request, until the next look for garbage.
+            await _abort(context, error.with_traceback(None), call_id)
         trailing = ((CALL_ID, call_id), REPLAYED) if reply.replayed else ((CALL_ID, call_id),)
         context.set_trailing_metadata(trailing)
         return reply.body
