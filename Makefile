@@ -4,18 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 READY := $(VENV)/.ready
+PINS := .ci/constraints.txt
+OLDEST := .venv-min
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test faults chaos check lint proto tools load bench clean
+.PHONY: help run demo test test-min faults chaos check lint proto tools load bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(PINS)
 	@$(PYTHON) -c 'import sys; sys.exit("Optin needs Python 3.11 or newer; set PYTHON=... to choose one." if sys.version_info < (3, 11) else 0)'
 	@echo 'Installing into $(VENV); this takes a minute or two, once.'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) --editable '.[dev]'
 	@touch $@
 
 run: $(READY) ## serve on 127.0.0.1:50051, on the embedded database data/optin.db
@@ -36,19 +38,28 @@ test: $(READY) ## all tests, with coverage
 	@echo 'server/domain/: every line and branch'
 	$(BIN)/python -m coverage report --include='server/domain/*' --fail-under=100
 
+test-min: $(OLDEST)/.ready ## the tests of domain, storage and API, on the oldest versions that pyproject.toml allows
+	$(OLDEST)/bin/python -m pytest -n auto --dist loadgroup tests/domain tests/storage tests/api
+
+$(OLDEST)/.ready: pyproject.toml .ci/minimum.txt
+	@$(PYTHON) -m venv --clear $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint .ci/minimum.txt --editable '.[test]'
+	@touch $@
+
 faults: $(READY) ## what chaos does, in short; `make test` runs these too
 	$(BIN)/python -m pytest -q tests/faults
 
 chaos: $(READY) ## faults under load, for some 20 minutes; SEED=text, SCALE=0.1 and ONLY="scenarios" may be set
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE)) $(ONLY)
 
-check: $(READY) ## style, types, contract, freshness of generated code, architecture; edits nothing
+check: $(READY) ## style, types, contract, freshness of generated code, architecture, known vulnerabilities; edits nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/buf lint generated/optin/v1/optin.binpb --config proto/buf.yaml
 	$(BIN)/python proto/generate.py --check
 	$(BIN)/python -m pytest -q tests/test_architecture.py
+	@$(BIN)/python .ci/audit.py
 
 lint: $(READY) ## mend style where a tool can
 	$(BIN)/ruff check --fix .
@@ -70,8 +81,8 @@ bench: $(VENV)/.bench ## figures and plot into results/bench; FIGURES=share,peak
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(FIGURES),--figures $(FIGURES))
 
 $(VENV)/.bench: $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) --editable '.[bench]'
 	@touch $@
 
 clean: ## remove what was made: environment, tools, caches, results; keeps data/
-	rm -rf $(VENV) .tools results .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) .tools results .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -36,6 +36,12 @@ def configure(*, console: bool, level: str, worker: int | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)  # for what libraries have to say
     handler.setFormatter(_Formatter("%(levelname)s:%(name)s:%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_ours)
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    """Of paths and metadata that are not UTF-8 gRPC logs the bytes and a traceback, as often as a caller likes."""
+    return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
 
 
 def _numbered(worker: int) -> Any:
@@ -79,7 +85,7 @@ def _place_exception(_: object, __: str, event: MutableMapping[str, Any]) -> Mut
 
 class _Formatter(logging.Formatter):
     def formatException(self, ei: Any) -> str:
-        return placed(ei[1])
+        return placed(ei[1]) if ei[1] else ""
 
 
 class _Stdout:

@@ -101,7 +101,8 @@ class _Handler:
         if isinstance(error, PlatformLimited):
             await self._door.hold(context.time_remaining())
         if error is not None:
-            await abort(context, error, call_id)
+            # Without its traceback, which would keep this frame, and so the request, until the next look for garbage.
+            await abort(context, error.with_traceback(None), call_id)
         trailing = ((CALL_ID, call_id), REPLAYED) if reply.replayed else ((CALL_ID, call_id),)
         context.set_trailing_metadata(trailing)
         return reply.body

@@ -4,7 +4,6 @@ import asyncio
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health_pb2_grpc
 from optin.v1 import (
     application_session_service_pb2,
     assignment_service_pb2,
@@ -78,7 +77,7 @@ class GrpcServer:
         self._gate = Gate(calls_in_flight)
         self._observer = observer
         self._health = Health()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._server.add_generic_rpc_handlers((self._health.handler,))
 
     def offer(self, calls: Calls) -> None:
         """The services, over these use cases."""

@@ -64,13 +64,18 @@ def leaves(message: Descriptor) -> Iterator[Path]:
 def encoded(path: Path, value: bytes) -> bytes:
     """A message in which this string or bytes field, messages deep, is `value`, UTF-8 or not."""
     for field in reversed(path):
-        value = _varint(field.number << 3 | 2) + _varint(len(value)) + value
+        value = encoded_field(field.number, value)
     return value
 
 
-def _varint(number: int) -> bytes:
+def encoded_field(number: int, value: bytes) -> bytes:
+    """A field that has a length: a string, bytes or a message."""
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def varint(number: int) -> bytes:
     low, rest = number & 0x7F, number >> 7
-    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
+    return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
 
 
 def filled(method: str, text: str, number: int, time: Timestamp) -> Message:

@@ -5,12 +5,15 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from optin.v1 import application_session_service_pb2 as sessions_pb
 from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import contractor_service_pb2 as contractors_pb
 from optin.v1 import error_reason_pb2, job_service_pb2
+from optin.v1 import event_service_pb2 as events_pb
+from optin.v1 import job_service_pb2 as jobs_pb
 from optin.v1 import policy_service_pb2 as policies_pb
 from optin.v1 import quote_service_pb2 as quotes_pb
 from optin.v1 import resources_pb2 as pb
@@ -279,6 +282,34 @@ async def test_more_bad_items_than_metadata_can_carry(client: Client) -> None:
 
 
 # References
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("optin.v1.EventService/ListEvents", events_pb.ListEventsRequest(types=["none"] * 201)),
+        ("optin.v1.EventService/WatchEvents", events_pb.WatchEventsRequest(types=["none"] * 201)),
+        ("optin.v1.JobService/ApproveJobCategory", jobs_pb.ApproveJobCategoryRequest(states=["XX"] * 201)),
+        (
+            "optin.v1.JobService/RevokeJobCategoryApproval",
+            jobs_pb.RevokeJobCategoryApprovalRequest(states=["XX"] * 201),
+        ),
+        (
+            "optin.v1.QuoteService/CreateQuote",
+            quotes_pb.CreateQuoteRequest(quote=pb.Quote(coverage_types=[WORKERS_COMP] * 201)),
+        ),
+    ],
+)
+async def test_a_list_too_long_to_be_looked_through(client: Client, method: str, request_: Message) -> None:
+    """Else a single request of 250 KB keeps everybody waiting for seconds."""
+    error = await refused(client.raw(method, request_))
+    (rule,) = {
+        violation.description
+        for bad in error.of(error_details_pb2.BadRequest)
+        for violation in bad.field_violations
+        if violation.field.rpartition(".")[2] in ("types", "states", "coverage_types")
+    }
+    assert rule == "must have at most 200 items"
 
 
 async def test_an_id_of_whatever_shape_refers_to_nothing(any_client: Client) -> None:

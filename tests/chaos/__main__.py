@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from server import logs
 from server.carrier.fake import Fault
 from server.storage import schema
-from tests.chaos import cancel, carrier_faults, disk_full, race, stopped_postgres
+from tests.chaos import cancel, carrier_faults, disk_full, fuzzing, race, stopped_postgres
 from tests.chaos.kill import Killing
 from tests.chaos.result import Result, table
 from tests.support.postgres import PostgresCluster
@@ -116,6 +116,14 @@ async def disk_full_tmpfs(run: Run) -> Result:
     return Result("disk full, tmpfs", notes=["NOT RUN: it takes the right to mount; the quota stands for it"])
 
 
+async def fuzz_sqlite(run: Run) -> Result:
+    return await fuzzing.run(run.folder, run.sqlite(), run.seed, requests=run.n(80_000))
+
+
+async def fuzz_postgres(run: Run) -> Result:
+    return await fuzzing.run(run.folder, run.postgres(), run.seed, requests=run.n(20_000))
+
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.__name__.replace("_", "-"): scenario
     for scenario in (
@@ -133,6 +141,8 @@ SCENARIOS: dict[str, Scenario] = {
         postgres_stopped,
         disk_full_quota,
         disk_full_tmpfs,
+        fuzz_sqlite,
+        fuzz_postgres,
     )
 }
 
@@ -141,15 +151,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", default=secrets.token_hex(4), help="of everything that is drawn")
     parser.add_argument("--scale", type=float, default=1.0, help="of the rounds and calls; 1 is the full number")
-    parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"all unless named: {', '.join(SCENARIOS)}")
+    which = f"all unless named, by their beginning too: {', '.join(SCENARIOS)}"
+    parser.add_argument("scenarios", nargs="*", metavar="scenario", help=which)
     options = parser.parse_args()
-    if unknown := set(options.scenarios) - set(SCENARIOS):
-        parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    if unknown := [name for name in options.scenarios if not _named(name)]:
+        parser.error(f"no such scenario: {', '.join(unknown)}")
+    names = [scenario for name in options.scenarios or [""] for scenario in _named(name)]
     logs.configure(console=True, level="error")  # of servers in this process
     print(f"seed {options.seed}, scale {options.scale}", flush=True)
-    results = asyncio.run(_all(options.scenarios or list(SCENARIOS), options.seed, options.scale))
+    results = asyncio.run(_all(names, options.seed, options.scale))
     print(f"\n{table(results)}\n\nseed {options.seed}, scale {options.scale}")
     return int(any(result.broken for result in results))
+
+
+def _named(name: str) -> list[str]:
+    """The scenario, or all whose names begin so."""
+    return [name] if name in SCENARIOS else [scenario for scenario in SCENARIOS if scenario.startswith(name)]
 
 
 async def _all(names: list[str], seed: str, scale: float) -> list[Result]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from server.carrier.fake import Fault
-from tests.chaos import cancel, carrier_faults, disk_full, race, stopped_postgres
+from tests.chaos import cancel, carrier_faults, disk_full, fuzzing, race, stopped_postgres
 from tests.chaos.kill import Killing
 from tests.chaos.result import Result, table
 from tests.support.postgres import PostgresCluster
@@ -69,3 +69,7 @@ async def test_postgresql_stopped(tmp_path: Path, postgres: PostgresCluster, pos
 
 async def test_disk_full(tmp_path: Path) -> None:
     survived(await disk_full.run(tmp_path, SEED, rounds=1, tmpfs=False))
+
+
+async def test_hostile_requests(tmp_path: Path, sqlite_url: str) -> None:
+    survived(await fuzzing.run(tmp_path, sqlite_url, SEED, requests=500, health_deadline=10.0))

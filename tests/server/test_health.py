@@ -74,6 +74,13 @@ async def test_a_service_that_is_not_there_is_not_found(client: Client, service:
     assert await Watch(client.channel, service).next() == SERVICE_UNKNOWN
 
 
+@pytest.mark.parametrize("method", ["Check", "Watch"])
+async def test_a_request_that_does_not_parse_is_told_so_and_no_more(client: Client, method: str) -> None:
+    error = await refused(client.raw(f"grpc.health.v1.Health/{method}", b"\x0a\xff"))
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.message == "The request does not parse as grpc.health.v1.HealthCheckRequest."
+
+
 async def test_nothing_is_serving_until_storage_answers(bare: tuple[GrpcServer, grpc.aio.Channel]) -> None:
     server, channel = bare
     watches = [Watch(channel, service) for service in SERVICES]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import pty
 import sqlite3
@@ -20,6 +21,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from server import logs
 from tests.server.process import LISTENS, OPTIN, Server, environment, served
 from tests.support.canaries import canary, found_in
 from tests.support.client import Client, refused
@@ -181,6 +183,12 @@ async def test_not_even_by_an_error_that_repeats_it(
             assert (entry["code"], entry["level"], entry["call_id"]) == ("INTERNAL", "error", "call-0")
             assert "exception" in entry
     postgres.drop_database(url)
+
+
+def test_a_library_may_log_an_exception_where_there_is_none() -> None:
+    """As gRPC does of a task that failed earlier."""
+    record = logging.LogRecord("a.library", logging.ERROR, "", 1, "it failed", None, (None, None, None))
+    assert logs._Formatter("%(message)s").format(record) == "it failed"
 
 
 # Levels and formats.

@@ -55,5 +55,5 @@ def creation(request: CreateAssignmentRequest, now: datetime, *, past_allowed: b
         found += error.within("assignment").violations
     if found:
         raise InvalidFields(found)
-    types = tuple(sorted({CoverageType(number) for number in wanted.coverage_types}))
+    types = tuple(sorted(map(CoverageType, set(wanted.coverage_types))))
     return AssignmentRequest(contractor=wanted.contractor, job=wanted.job, coverage_types=types, period=period)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from server.api.fields import Fields, FilterReference, ListRequest
+from server.api.fields import Fields, FilterReference, ListRequest, few
 from server.domain.events import EventType
 from server.domain.outbox import EventFilter
 
@@ -16,7 +16,7 @@ def _type(value: str) -> EventType:
         raise ValueError("must be types that Event names") from None
 
 
-Types = frozenset[Annotated[EventType, BeforeValidator(_type)]]
+Types = Annotated[frozenset[Annotated[EventType, BeforeValidator(_type)]], few]
 
 
 class ListEvents(ListRequest):
