@@ -14,6 +14,7 @@ from server.api.server import GrpcServer
 from server.api.servicers.assignments import rendered
 from server.api.servicers.events import told
 from server.api.servicers.sessions import completed_bytes
+from server.api.tls import Certificates
 from server.carrier.in_house import InHouseCarrier
 from server.config import IN_HOUSE, Environment, Settings
 from server.domain.carrier import Carrier, RemoteCarrier
@@ -73,7 +74,7 @@ async def running(
     """The server, from its first answered call to its last commit.
 
     `share_port`: with the other workers of one `optin serve`. `observers`: beside those of the settings.
-    Raises StorageUnavailable, FileInUse, SchemaTooNew, SchemaTooOld, PortTaken.
+    Raises StorageUnavailable, FileInUse, SchemaTooNew, SchemaTooOld, PortTaken, BadCertificates.
     """
     async with AsyncExitStack() as stack:
         seen = await stack.enter_async_context(observed(settings, clock, others=observers, one_of_several=share_port))
@@ -89,7 +90,7 @@ async def running(
         settlements = Settlements(storage, settings.carrier_timeout)
         tasks = Tasks()
         lease = settings.carrier_timeout + LEASE_MARGIN
-        server = GrpcServer(share_port=share_port, calls_in_flight=settings.calls_in_flight, observer=seen.observer)
+        server = _grpc_server(settings, seen.observer, share_port=share_port)
         carrier = carrier or await _carrier(settings, server, stack, seen.observer)
         in_house, remote = None, None
         if isinstance(carrier, RemoteCarrier):
@@ -131,6 +132,22 @@ async def running(
         stack.callback(feed.stop)
         await stack.enter_async_context(following(storage, server))
         yield Running(port, seen.port)
+
+
+def _grpc_server(settings: Settings, observer: Observer, *, share_port: bool) -> GrpcServer:
+    return GrpcServer(
+        share_port=share_port,
+        calls_in_flight=settings.calls_in_flight,
+        observer=observer,
+        certificates=certificates_of(settings),
+    )
+
+
+def certificates_of(settings: Settings) -> Certificates | None:
+    """None: there is no TLS here."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
 
 def _keep_up(tasks: Tasks, writer: Writer, clock: Clock, settings: Settings) -> None:

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 import structlog
 
 from server.api.server import PortTaken, address_of
-from server.app import GRACE_SECONDS, Running, running
+from server.app import GRACE_SECONDS, Running, certificates_of, running
 from server.config import Settings
 from server.storage import schema
 
@@ -46,8 +46,10 @@ class WorkersFailed(Exception):
 async def supervised(settings: Settings) -> AsyncIterator[Running]:
     """As `app.running`, in `settings.workers` processes.
 
-    Raises StorageUnavailable, SchemaTooNew, SchemaTooOld, PortTaken, WorkersFailed.
+    Raises StorageUnavailable, SchemaTooNew, SchemaTooOld, PortTaken, BadCertificates, WorkersFailed.
     """
+    if certificates := certificates_of(settings):
+        certificates.check()  # said once here, rather than by each worker
     await schema.check(settings.url)
     async with AsyncExitStack() as stack:
         port = stack.enter_context(held(settings.host, settings.port))

@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from server.api.call import Call
-from server.api.door import Door, Told, told_by
+from server.api.door import Door, Told
 from server.api.gate import Gate
 from server.api.redact import in_a_line
 from server.api.statuses import CALL_ID, MalformedRequest, abort, code_of
@@ -81,7 +81,7 @@ class _Handler:
 
     async def handle(self, raw: bytes, context: Context) -> bytes:
         started = time.perf_counter()
-        told = told_by(context)
+        told = self._door.told_by(context)
         call_id, caller = told.call_id, None
         ended = self._began(told.metadata, call_id)
         error: Exception | None = None
@@ -110,7 +110,7 @@ class _Handler:
     async def stream(self, raw: bytes, context: Context) -> None:
         """Ends when the caller leaves, or with an error: what is streamed has no end of its own."""
         started = time.perf_counter()
-        told = told_by(context)
+        told = self._door.told_by(context)
         call_id, caller = told.call_id, None
         ended = self._began(told.metadata, call_id)
         try:

@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
-from server.api.door import Door, told_by
+from server.api.door import Door
 from server.api.statuses import abort
 from server.domain.errors import InvalidCredentials
 
@@ -64,7 +64,7 @@ class _Reflection:
 
     async def info(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         if self._door is not None:
-            told = told_by(context)
+            told = self._door.told_by(context)
             try:
                 self._door.caller(told)
             except InvalidCredentials as error:

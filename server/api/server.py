@@ -14,6 +14,7 @@ from optin.v1 import (
     quote_service_pb2,
 )
 
+from server.api import limits
 from server.api.door import Door
 from server.api.gate import Gate
 from server.api.handler import Servicer, service_handler
@@ -26,21 +27,9 @@ from server.api.servicers.jobs import JobService
 from server.api.servicers.policies import PolicyService
 from server.api.servicers.quotes import QuoteService
 from server.api.servicers.sessions import ApplicationSessionService
+from server.api.tls import Certificates
 from server.domain.observing import UNOBSERVED, Observer
 from server.service.calls import Calls
-
-LARGEST_MESSAGE = 256 * 1024
-LARGEST_METADATA = 16 * 1024
-STREAMS_A_CONNECTION = 100  # what is over it waits at the client
-
-OPTIONS = (
-    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-    # Between a soft and a hard limit metadata is refused at random.
-    ("grpc.max_metadata_size", LARGEST_METADATA),
-    ("grpc.absolute_max_metadata_size", LARGEST_METADATA),
-    ("grpc.max_concurrent_streams", STREAMS_A_CONNECTION),
-    ("grpc.http.overload_protection", 0),  # or it refuses what is over that, as UNAVAILABLE, instead of letting it wait
-)
 
 SERVICES: tuple[tuple[ServiceDescriptor, type[Servicer]], ...] = (
     (contractor_service_pb2.DESCRIPTOR.services_by_name["ContractorService"], ContractorService),
@@ -72,8 +61,17 @@ def address_of(host: str, port: int) -> str:
 
 
 class GrpcServer:
-    def __init__(self, *, share_port: bool, calls_in_flight: int, observer: Observer = UNOBSERVED) -> None:
-        self._server = grpc.aio.server(options=(*OPTIONS, ("grpc.so_reuseport", int(share_port))))
+    def __init__(
+        self,
+        *,
+        share_port: bool,
+        calls_in_flight: int,
+        observer: Observer = UNOBSERVED,
+        certificates: Certificates | None = None,
+    ) -> None:
+        """`certificates`: of TLS; without them, whatever is sent can be read on the way."""
+        self._server = grpc.aio.server(options=(*limits.OPTIONS, ("grpc.so_reuseport", int(share_port))))
+        self._certificates = certificates
         self._gate = Gate(calls_in_flight)
         self._observer = observer
         self._health = Health()
@@ -81,7 +79,8 @@ class GrpcServer:
 
     def offer(self, calls: Calls) -> None:
         """The services, over these use cases."""
-        door = Door(calls.access)
+        asks = self._certificates is not None and self._certificates.ask_clients
+        door = Door(calls.access, asks_for_certificates=asks)
         handlers = [
             service_handler(descriptor, servicer(), calls, self._gate, door, self._observer)
             for descriptor, servicer in SERVICES
@@ -94,10 +93,12 @@ class GrpcServer:
         return self._gate.inside
 
     def bind(self, host: str, port: int) -> int:
-        """The port, chosen by the kernel where it is 0. Raises PortTaken."""
+        """The port, chosen by the kernel where it is 0. Raises PortTaken, BadCertificates."""
         address = address_of(host, port)
         try:
-            return self._server.add_insecure_port(address)
+            if self._certificates is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, self._certificates.credentials())
         except RuntimeError as error:
             raise PortTaken(address) from error
 

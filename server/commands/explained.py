@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from server import __version__
 from server.api.server import PortTaken
+from server.api.tls import BadCertificates
 from server.config import Settings
 from server.domain.errors import DomainError, StorageUnavailable
 from server.domain.ports import Conflict
@@ -52,6 +53,8 @@ def run_or_explain(main: Coroutine[None, None, T], settings: Settings) -> T:
             f"{error} is taken by another process, or is no address of this machine; "
             f"stop the other, or choose another address with {error.flag} and --host."
         )
+    except BadCertificates as error:
+        fail(str(error))
     except FileInUse as error:
         fail(f"Another server uses {error}; stop it, or choose another file with --database-url.")
     except schema.SchemaTooNew:

@@ -1,0 +1,28 @@
+"""What gRPC itself bounds, for every connection and message."""
+
+LARGEST_MESSAGE = 256 * 1024
+LARGEST_METADATA = 16 * 1024
+STREAMS_A_CONNECTION = 100  # what is over it waits at the client
+
+HANDSHAKE_MS = 10_000  # who connects and says nothing holds a socket no longer
+IDLE_MS = 15 * 60_000  # clients connect again by themselves
+AGE_MS = 30 * 60_000  # so that calls spread over servers that came later, and revoked certificates are shown again
+GRACE_MS = 5 * 60_000  # for calls in flight then; a watcher goes on after its last event
+PING_MS = 10_000  # a client may ping that often, calls or none
+PINGS_TOO_OFTEN = 2  # then the connection is closed
+
+OPTIONS = (
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    # Between a soft and a hard limit metadata is refused at random.
+    ("grpc.max_metadata_size", LARGEST_METADATA),
+    ("grpc.absolute_max_metadata_size", LARGEST_METADATA),
+    ("grpc.max_concurrent_streams", STREAMS_A_CONNECTION),
+    ("grpc.http.overload_protection", 0),  # or it refuses what is over that, as UNAVAILABLE, instead of letting it wait
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+    ("grpc.max_connection_idle_ms", IDLE_MS),
+    ("grpc.max_connection_age_ms", AGE_MS),
+    ("grpc.max_connection_age_grace_ms", GRACE_MS),
+    ("grpc.http2.min_ping_interval_without_data_ms", PING_MS),
+    ("grpc.http2.max_ping_strikes", PINGS_TOO_OFTEN),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
