@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
@@ -43,34 +43,31 @@ def parsed_time(name: str, value: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
+REFUSALS: Mapping[type[Exception], str] = {
+    PortTaken: "{error} is taken by another process, or is no address of this machine; "
+    "stop the other, or choose another address with {error.flag} and --host.",
+    BadCertificates: "{error}",
+    FileInUse: "Another server uses {error}; stop it, or choose another file with --database-url.",
+    schema.SchemaTooNew: "{database} has a newer schema than version {version}; install the newer version.",
+    schema.SchemaOfOthers: "{database} has tables of another program; choose an empty database with --database-url.",
+    schema.SchemaTooOld: "{database} does not have this version's schema; run `optin migrate` first.",
+    Conflict: "Others keep changing the same records in {database}; run it again.",
+    StorageUnavailable: "{database} cannot be reached; check that it runs and that OPTIN_DATABASE_URL is right.",
+    DomainError: "{error}",
+}
+"""What keeps a command from its work, as one sentence that says what to do."""
+
+
 def run_or_explain(main: Coroutine[None, None, T], settings: Settings) -> T:
-    """Runs it, or says in one sentence what to do, with exit code 1."""
+    """Runs it, or says why not, with exit code 1."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(main)
-    except PortTaken as error:
-        fail(
-            f"{error} is taken by another process, or is no address of this machine; "
-            f"stop the other, or choose another address with {error.flag} and --host."
-        )
-    except BadCertificates as error:
-        fail(str(error))
-    except FileInUse as error:
-        fail(f"Another server uses {error}; stop it, or choose another file with --database-url.")
-    except schema.SchemaTooNew:
-        fail(f"{masked(settings)} has a newer schema than version {__version__}; install the newer version.")
-    except schema.SchemaOfOthers:
-        fail(f"{masked(settings)} has tables of another program; choose an empty database with --database-url.")
-    except schema.SchemaTooOld:
-        fail(f"{masked(settings)} does not have this version's schema; run `optin migrate` first.")
     except WorkersFailed:
         raise typer.Exit(1) from None
-    except Conflict:
-        fail(f"Others keep changing the same records in {masked(settings)}; run it again.")
-    except StorageUnavailable:
-        fail(f"{masked(settings)} cannot be reached; check that it runs and that OPTIN_DATABASE_URL is right.")
-    except DomainError as error:
-        fail(str(error))
+    except tuple(REFUSALS) as error:
+        sentence = next(REFUSALS[cls] for cls in type(error).__mro__ if cls in REFUSALS)
+        fail(sentence.format(error=error, database=masked(settings), version=__version__))
 
 
 def fail(sentence: str) -> NoReturn:
