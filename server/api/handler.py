@@ -20,7 +20,6 @@ from google.protobuf.message_factory import GetMessageClass
 
 from server.api.call import Call
 from server.api.door import Door, Told
-from server.api.gate import Gate
 from server.api.redact import in_a_line
 from server.api.statuses import CALL_ID, MalformedRequest, abort, code_of
 from server.domain.callers import Caller
@@ -28,6 +27,7 @@ from server.domain.errors import DomainError, Overloaded, PlatformLimited
 from server.domain.observing import Ended, Observer
 from server.service import roles
 from server.service.calls import Calls
+from server.service.gate import Gate
 from server.service.once import Reply
 
 log = structlog.get_logger("optin.call")

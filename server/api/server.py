@@ -16,7 +16,6 @@ from optin.v1 import (
 
 from server.api import limits
 from server.api.door import Door
-from server.api.gate import Gate
 from server.api.handler import Servicer, service_handler
 from server.api.health import Health
 from server.api.reflection import load_descriptor_set, reflection_handlers
@@ -30,6 +29,7 @@ from server.api.servicers.sessions import ApplicationSessionService
 from server.api.tls import Certificates
 from server.domain.observing import UNOBSERVED, Observer
 from server.service.calls import Calls
+from server.service.gate import Gate
 
 SERVICES: tuple[tuple[ServiceDescriptor, type[Servicer]], ...] = (
     (contractor_service_pb2.DESCRIPTOR.services_by_name["ContractorService"], ContractorService),

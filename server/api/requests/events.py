@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from server.api.fields import Fields, FilterReference, ListRequest, few
 from server.domain.events import EventType
 from server.domain.outbox import EventFilter
+from server.service.fields import Fields, FilterReference, ListRequest, few
 
 
 def _type(value: str) -> EventType:

@@ -5,7 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from server.api.fields import (
+from server.domain import application
+from server.domain.enums import ApplicationSessionStatus, ReviewDecision
+from server.domain.errors import Violation
+from server.service import settable
+from server.service.fields import (
     AddressFields,
     ChangeRequest,
     Fields,
@@ -19,25 +23,13 @@ from server.api.fields import (
     Phone,
     Short,
     State,
-    Url,
     known,
     text,
 )
-from server.domain import application
-from server.domain.enums import ApplicationSessionStatus, ReviewDecision
-from server.domain.errors import Violation
+from server.service.settable import ApplicationSessionFields
 
 MOST_ANSWERS = 100
 MOST_SIGNATURES = 20
-
-
-class ApplicationSessionFields(Fields):
-    contractor: str = ""
-    is_general_opt_in: bool = False
-    work_state: State = ""
-    success_url: Url
-    cancel_url: Url
-    quote: str = ""
 
 
 class CreateApplicationSession(ChangeRequest):
@@ -45,17 +37,8 @@ class CreateApplicationSession(ChangeRequest):
 
 
 def fits_its_workflow(request: dict[str, Any]) -> Iterable[Violation]:
-    """A general opt-in is for a contractor and a state, any other session for a quote (spec 5)."""
-    session = request.get("application_session", {})
-    if not session.get("is_general_opt_in"):
-        if not session.get("quote"):
-            yield Violation("application_session.quote", "is required unless is_general_opt_in is true")
-        return
-    for name in ("contractor", "work_state"):
-        if not session.get(name):
-            yield Violation(f"application_session.{name}", "is required for a general opt-in")
-    if session.get("quote"):
-        yield Violation("application_session.quote", "must not be set for a general opt-in")
+    for bad in settable.fits_its_workflow(request.get("application_session", {})):
+        yield Violation(f"application_session.{bad.field}", bad.rule)
 
 
 class ListApplicationSessions(ListRequest):
