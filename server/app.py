@@ -1,5 +1,6 @@
 """The composition root: the one place that knows all the parts. Start and stop stand on this page."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from server.api import render
-from server.api.server import GrpcServer
+from server.api.plain import event_data
+from server.api.server import GrpcServer, PortTaken, address_of
 from server.api.servicers.assignments import rendered
 from server.api.servicers.events import told
 from server.api.servicers.sessions import completed_bytes
 from server.api.tls import Certificates
 from server.carrier.in_house import InHouseCarrier
 from server.config import IN_HOUSE, Environment, Settings
+from server.domain.callers import Face
 from server.domain.carrier import Carrier, RemoteCarrier
 from server.domain.observing import Observer
 from server.domain.ports import Clock
@@ -27,8 +30,9 @@ from server.service.access import Access
 from server.service.assignments import CreateAssignments
 from server.service.binding import Binder
 from server.service.calls import Calls, Terms
-from server.service.events import event_maker
+from server.service.events import Responses, event_maker
 from server.service.feed import Feed
+from server.service.gate import Gate
 from server.service.remote import ROUND_SECONDS as RECONCILE_SECONDS
 from server.service.remote import RemoteBindings
 from server.service.rounds import rounds
@@ -38,9 +42,11 @@ from server.service.waiting import Settlements
 from server.service.writer import Writer
 from server.storage import open_storage, schema
 from server.storage.sqlite import SqliteStorage
+from server.web import shown
 
 if TYPE_CHECKING:
     from server.storage.postgres import PostgresStorage  # imported where it is used: it takes its time
+    from server.web.server import WebServer
 
 log = structlog.get_logger()
 
@@ -50,12 +56,14 @@ LEASE_MARGIN = timedelta(seconds=20)  # over the carrier's limit: a live worker'
 
 
 EVENT_OF = event_maker(render.data)
+RESPONSES: Responses = {Face.WEB: shown.created}
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     port: int
     metrics_port: int | None = None
+    http_port: int | None = None
 
 
 def utc_now() -> datetime:
@@ -98,7 +106,7 @@ async def running(
                 storage=storage,
                 writer=writer,
                 carrier=carrier,
-                renders=Renders(created=rendered, completed=completed_bytes),
+                renders=Renders(created=rendered, completed=completed_bytes, responses=RESPONSES),
                 clock=clock,
                 lease=lease,
                 settlements=settlements,
@@ -106,7 +114,7 @@ async def running(
             )
         else:
             in_house = carrier
-        create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered)
+        create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered, responses=RESPONSES)
         access = Access(storage, clock, open_to_all=settings.open_to_all, processes=settings.workers)
         await access.look()
         calls = Calls(
@@ -114,6 +122,7 @@ async def running(
         )
         server.offer(calls)
         port = server.bind(settings.host, settings.port)
+        web, http_port = _web(settings, calls, server.gate, seen.observer, share_port=share_port)
         # Stopped in the opposite order: calls in flight, what they left under way, the writer, its events.
         writer.start()
         stack.push_async_callback(feed.finish)
@@ -128,10 +137,36 @@ async def running(
             tasks.start_loop(rounds("reconciliation", remote.reconcile, RECONCILE_SECONDS))
         stack.push_async_callback(tasks.drain)
         await server.start()
-        stack.push_async_callback(server.stop, GRACE_SECONDS)
+        if web is not None:
+            await web.start(GRACE_SECONDS)
+        stack.push_async_callback(_stop, server, web)
         stack.callback(feed.stop)
         await stack.enter_async_context(following(storage, server))
-        yield Running(port, seen.port)
+        yield Running(port, seen.port, http_port)
+
+
+async def _stop(server: GrpcServer, web: "WebServer | None") -> None:
+    """Both faces together; what they share refuses calls first."""
+    await server.turn_away()
+    faces = [server.finish(GRACE_SECONDS)] if web is None else [server.finish(GRACE_SECONDS), web.stop()]
+    await asyncio.gather(*faces)
+
+
+def _web(
+    settings: Settings, calls: Calls, gate: Gate, observer: Observer, *, share_port: bool
+) -> tuple["WebServer | None", int | None]:
+    """With its port; none unless it is asked for. Raises PortTaken."""
+    if settings.http_port is None:
+        return None, None
+    from server.web.server import WebServer  # not imported where it is not used: it takes its time
+
+    web = WebServer(share_port=share_port, cert=settings.tls_cert, key=settings.tls_key)
+    try:
+        port = web.bind(settings.host, settings.http_port)
+    except (OSError, UnicodeError) as error:  # UnicodeError: no host has such a name
+        raise PortTaken(address_of(settings.host, settings.http_port), flag="--http-port") from error
+    web.offer(calls, gate, observer, event_data)
+    return web, port
 
 
 def _grpc_server(settings: Settings, observer: Observer, *, share_port: bool) -> GrpcServer:

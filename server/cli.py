@@ -42,6 +42,7 @@ def one_of(values: type[StrEnum]) -> Any:
 def serve(
     host: Annotated[str | None, Flag] = None,
     port: Annotated[str | None, Number] = None,
+    http_port: Annotated[str | None, Number] = None,
     metrics_port: Annotated[str | None, Number] = None,
     database_url: Annotated[str | None, Flag] = None,
     environment: Annotated[str | None, one_of(Environment)] = None,
@@ -153,6 +154,9 @@ async def _serve(settings: Settings) -> None:
         print(f"  environment  {settings.environment}, {keys}")
         if settings.workers > 1:
             print(f"  workers      {settings.workers}")
+        if server.http_port is not None:
+            scheme = "http" if settings.tls_cert is None else "https"
+            print(f"  http         {scheme}://{address_of(settings.host, server.http_port)}/docs")
         if server.metrics_port is not None:
             print(f"  metrics      http://{address_of(settings.host, server.metrics_port)}/metrics")
         print(f"  try          grpcurl {_grpcurl_flags(settings)} {address} list", flush=True)

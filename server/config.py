@@ -84,6 +84,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(50051, ge=0, le=65535)
+    http_port: int | None = Field(None, ge=0, le=65535)  # no HTTP unless it is given
     metrics_port: int | None = Field(None, ge=0, le=65535)  # no metrics unless it is given
     database_url: str = "sqlite+aiosqlite:///data/optin.db"
     environment: Environment = Environment.SANDBOX

@@ -72,7 +72,7 @@ class GrpcServer:
         """`certificates`: of TLS; without them, whatever is sent can be read on the way."""
         self._server = grpc.aio.server(options=(*limits.OPTIONS, ("grpc.so_reuseport", int(share_port))))
         self._certificates = certificates
-        self._gate = Gate(calls_in_flight)
+        self.gate = Gate(calls_in_flight)
         self._observer = observer
         self._health = Health()
         self._server.add_generic_rpc_handlers((self._health.handler,))
@@ -82,7 +82,7 @@ class GrpcServer:
         asks = self._certificates is not None and self._certificates.ask_clients
         door = Door(calls.access, asks_for_certificates=asks)
         handlers = [
-            service_handler(descriptor, servicer(), calls, self._gate, door, self._observer)
+            service_handler(descriptor, servicer(), calls, self.gate, door, self._observer)
             for descriptor, servicer in SERVICES
         ]
         handlers += reflection_handlers(load_descriptor_set(), NAMES, door)
@@ -90,7 +90,7 @@ class GrpcServer:
 
     @property
     def calls_in_flight(self) -> int:
-        return self._gate.inside
+        return self.gate.inside
 
     def bind(self, host: str, port: int) -> int:
         """The port, chosen by the kernel where it is 0. Raises PortTaken, BadCertificates."""
@@ -116,6 +116,13 @@ class GrpcServer:
 
     async def stop(self, grace_seconds: float) -> None:
         """NOT_SERVING first; calls in flight have this long to end."""
+        await self.turn_away()
+        await self.finish(grace_seconds)
+
+    async def turn_away(self) -> None:
+        """NOT_SERVING, and no more calls pass the gate, which another face may share."""
         await self._health.stop()
-        await self._gate.turn_away()
+        await self.gate.turn_away()
+
+    async def finish(self, grace_seconds: float) -> None:
         await self._server.stop(grace_seconds)

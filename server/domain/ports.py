@@ -14,6 +14,7 @@ from server.domain.callers import EVERY_PLATFORM, Keys, Platforms
 from server.domain.carrier import CarrierOrders, PendingBindings
 from server.domain.enums import (
     ApplicationSessionStatus,
+    AssignmentStatus,
     BindingOutcome,
     CoverageType,
     PolicyStatus,
@@ -39,10 +40,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A keyset page, newest first: at most `size` rows whose ids come before `before` (empty: from the start)."""
+    """A keyset page, newest first: at most `size` rows whose ids come before `before` (empty: from the start).
+
+    `after`, in its place: the last of those whose ids come after.
+    """
 
     size: int
     before: str = ""
+    after: str = ""
 
 
 class Contractors(Protocol):
@@ -174,6 +179,7 @@ class Assignments(Protocol):
         contractor: str = "",
         job: str = "",
         outcome: BindingOutcome | None = None,
+        status: AssignmentStatus | None = None,
     ) -> Sequence[Assignment]: ...
 
     def insert(self, decisions: Sequence[DecisionRecord]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from server.domain.callers import Caller
+from server.domain.callers import Caller, Face
 from server.domain.decision import AssignmentRequest
 from server.domain.observing import UNOBSERVED, Observer
 from server.domain.ports import Clock, Storage, Unit
@@ -65,7 +65,7 @@ class Calls:
         """How long a change that comes now waits to be written."""
         return self._writer.wait_seconds()
 
-    def context(self, caller: Caller, action: str, platform: str = "") -> Context:
+    def context(self, caller: Caller, action: str, platform: str = "", face: Face = Face.GRPC) -> Context:
         """`platform`: whose resources it is about, where they are not the caller's."""
         platform = platform or caller.platform
         withholds = self.access.withholds_premium(platform)
@@ -73,6 +73,7 @@ class Calls:
             platform=platform,
             caller=caller,
             action=action,
+            face=face,
             now=self._clock(),
             withholds_premium=self.terms.withholds_premium if withholds is None else withholds,
             session_ttl=self.terms.session_ttl,

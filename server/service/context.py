@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from uuid_utils import uuid7
 
-from server.domain.callers import Caller
+from server.domain.callers import Caller, Face
 from server.domain.trail import Act, act
 
 
@@ -14,6 +14,7 @@ class Context:
     platform: str  # whose resources it is about: the caller's, but where an underwriter works for another
     caller: Caller
     action: str  # the method's full name
+    face: Face
     now: datetime  # when the call arrived
     withholds_premium: bool  # whether the platform does, for all its contractors
     session_ttl: timedelta  # how long an application may take

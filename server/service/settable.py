@@ -52,10 +52,13 @@ def _some(types: tuple[CoverageType, ...]) -> tuple[CoverageType, ...]:
     return types
 
 
+SomeCoverageTypes = Annotated[CoverageTypes, AfterValidator(_some)]
+
+
 class QuoteFields(Fields):
     contractor: Reference
     job: Reference
-    coverage_types: Annotated[CoverageTypes, AfterValidator(_some)]
+    coverage_types: SomeCoverageTypes
     effective_time: Time = None
     end_time: Time = None
 
