@@ -48,13 +48,16 @@ def changes_of(
 
     One that has no plain value is cleared: it gets its default, or it is required.
     """
-    patch = model.model_construct()
-    chosen = [name for name in names if name in model.model_fields]
-    violations = [violation for name in chosen for violation in _assign(patch, name, plain, prefix)]
-    if violations:
-        return {}, violations
-    values = patch.values()
-    return {name: values[name] for name in chosen}, []
+    values: dict[str, Any] = {}
+    violations: list[Violation] = []
+    for name in names:
+        if name in model.model_fields:
+            patch = model.model_construct()
+            if bad := _assign(patch, name, plain, prefix):
+                violations += bad
+            else:
+                values[name] = patch.values()[name]
+    return values, violations
 
 
 def one_a_field(violations: Iterable[Violation]) -> list[Violation]:
@@ -103,6 +106,10 @@ def _rule(entry: ErrorDetails) -> str:
             return f"must be at most {context['max_length']} characters"
         case "too_long":
             return f"must have at most {context['max_length']} items"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}"
         case "value_error":
             return str(context["error"])
         case "datetime_type":

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 
 from server.domain.enums import ApplicationSessionStatus, BindingOutcome, PolicyStatus, QuoteStatus
-from server.domain.errors import InvalidFields
+from server.domain.errors import InvalidFields, Violation
 from server.domain.ports import Page
 from server.service.fields import (
     AddressFields,
@@ -87,14 +87,13 @@ class Named(Given):
     """An assignment: itself, or as the only active one of a job, and of a contractor if one is given."""
 
     assignment: OptionalId = ""
-    job: OptionalId = Field("", alias="job_id")
+    job: OptionalId = Field("", validation_alias=AliasChoices("job_id", "job"))
     contractor: OptionalId = ""
 
-    @model_validator(mode="after")
-    def _one(self) -> "Named":
+    def require(self) -> None:
+        """That something is named. Raises InvalidFields."""
         if not self.assignment and not self.job:
-            raise ValueError("is required, unless job_id is given")
-        return self
+            raise InvalidFields([Violation("assignment", "is required, unless job_id is given")])
 
 
 class Cancel(Named):

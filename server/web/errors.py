@@ -111,8 +111,8 @@ def told_of(error: Exception, call_id: str) -> tuple[int, Error]:
             bad = error.violations[:MOST_FIELDS]
             fields = {in_our_terms(violation.field): in_our_terms(violation.rule) for violation in bad}
             message = "; ".join(f"{field} {rule}" for field, rule in fields.items()) + "."
-            if len(codes := {OF_FIELDS.get(field, code) for field in fields}) == 1:
-                code = codes.pop()
+            if fields.keys() <= OF_FIELDS.keys():
+                code = OF_FIELDS[next(iter(fields))]
         case errors.NotFound():
             message = str(error.without_words())
         case errors.ApplicationClosed() if error.metadata["status"] == "EXPIRED":

@@ -34,12 +34,15 @@ async def list_(call: Call, wanted: asked.ListedAssignments) -> list[Shown]:
 
 
 async def cancel(call: Call, wanted: asked.Cancel) -> Reply:
+    wanted.require()
     return await call.change(
         lambda unit: shown.assignment(assignments.cancel(unit, call.ctx, _named(unit, call, wanted), wanted.reason))
     )
 
 
 async def extend(call: Call, wanted: asked.Extend) -> Reply:
+    wanted.require()
+
     def work(unit: Unit, attempt: Attempt) -> Assignment | Awaits | Asked:
         return extending.extend(
             unit,
