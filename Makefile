@@ -20,10 +20,10 @@ $(READY): pyproject.toml $(PINS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) --editable '.[dev]'
 	@touch $@
 
-run: $(READY) ## serve on 127.0.0.1:50051, on the embedded database data/optin.db
+run: $(READY) ## serve on 127.0.0.1:50051, and HTTP on 8080, on the embedded database data/optin.db
 	@echo 'Next, in a second terminal:  $(BIN)/grpcurl -plaintext 127.0.0.1:50051 list'
 	@echo 'The whole walk is in README.md. Ctrl-C stops the server.'
-	@$(BIN)/optin serve
+	@$(BIN)/optin serve --http-port 8080
 
 demo: $(READY) ## the guide's four steps against a server of its own, as a table
 	@$(BIN)/optin demo

@@ -48,7 +48,7 @@ class Http:
         self, verb: str, path: str, body: Any = None, raw: bytes | None = None, **headers: str
     ) -> Response:
         sent = raw if raw is not None else None if body is None else json.dumps(body).encode()
-        told = {"Content-Type": "application/json", **self.headers, **headers}
+        told = {"Content_Type": "application/json", **self.headers, **headers}
         named = {name.replace("_", "-"): value for name, value in told.items() if value}
         return await asyncio.to_thread(self._send, verb, path, sent, named)
 

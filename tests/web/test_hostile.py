@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.api.plain import event_data
+from server.domain.errors import DomainError
+from server.service.parsing import parsed
+from server.web.asked import Changes
 from server.web.http import LARGEST_BODY
 from server.web.operations import every
 from tests.server.test_tls import Pki
@@ -50,11 +53,6 @@ BODIES = [
     b'{"a":' * 20_000,
     b'{"metadata": {' + b",".join(b'"%d": ""' % n for n in range(5_000)) + b"}}",
 ]
-
-
-@pytest.fixture
-def path_of() -> dict[str, str]:
-    return {"id": "cn_01M82JV2XMRYMB9K4KFSSAVQBK"}
 
 
 async def test_bodies_that_are_no_requests(house: House) -> None:
@@ -102,12 +100,8 @@ JSON = st.recursive(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-async def test_any_json(data: st.DataObject) -> None:
+def test_any_json(data: st.DataObject) -> None:
     """Nothing but a domain's own error comes out of parsing."""
-    from server.domain.errors import DomainError
-    from server.service.parsing import parsed
-    from server.web.asked import Changes
-
     operation = data.draw(st.sampled_from([one for one in OPERATIONS if one.asks]))
     assert operation.asks
     names = list(operation.asks.model_json_schema().get("properties", {})) or ["x"]
