@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from server import __version__
 from server.api import render
 from server.api.plain import event_data
 from server.api.server import GrpcServer, PortTaken, address_of
@@ -136,13 +137,17 @@ async def running(
             tasks.start_loop(rounds("recovery", remote.recover, RECONCILE_SECONDS))
             tasks.start_loop(rounds("reconciliation", remote.reconcile, RECONCILE_SECONDS))
         stack.push_async_callback(tasks.drain)
-        await server.start()
-        if web is not None:
-            await web.start(GRACE_SECONDS)
+        await _start(server, web)
         stack.push_async_callback(_stop, server, web)
         stack.callback(feed.stop)
         await stack.enter_async_context(following(storage, server))
         yield Running(port, seen.port, http_port)
+
+
+async def _start(server: GrpcServer, web: "WebServer | None") -> None:
+    await server.start()
+    if web is not None:
+        await web.start(GRACE_SECONDS)
 
 
 async def _stop(server: GrpcServer, web: "WebServer | None") -> None:
@@ -165,7 +170,7 @@ def _web(
         port = web.bind(settings.host, settings.http_port)
     except (OSError, UnicodeError) as error:  # UnicodeError: no host has such a name
         raise PortTaken(address_of(settings.host, settings.http_port), flag="--http-port") from error
-    web.offer(calls, gate, observer, event_data)
+    web.offer(calls, gate, observer, event_data, version=__version__)
     return web, port
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from server import __version__
 from server.service.fields import Fields
 from server.web.errors import CODES, Error
 from server.web.http import REQUEST_IDS
@@ -21,7 +20,7 @@ DESCRIPTION = (
 )
 
 
-def document(operations: Sequence[Operation]) -> dict[str, Any]:
+def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(PREFIX + operation.path, {})[operation.verb.lower()] = _operation(operation)
@@ -33,7 +32,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         schemas[name] = {key: value for key, value in schema.items() if key != "required"}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Optin", "version": __version__, "description": DESCRIPTION},
+        "info": {"title": "Optin", "version": version, "description": DESCRIPTION},
         "paths": paths,
         "components": {
             "schemas": schemas | _schemas(SHOWN, shown | {Error}, "serialization"),

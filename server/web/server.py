@@ -101,9 +101,9 @@ class WebServer:
             stack.pop_all()
         return port
 
-    def offer(self, calls: Calls, gate: Gate, observer: Observer, event_data: EventData) -> None:
+    def offer(self, calls: Calls, gate: Gate, observer: Observer, event_data: EventData, *, version: str) -> None:
         """The paths, over these use cases."""
-        self._app = _app(every(event_data), calls, gate, observer)
+        self._app = _app(every(event_data), calls, gate, observer, version)
 
     async def start(self, grace_seconds: float) -> None:
         """`grace_seconds`: how long calls in flight have to end, at stop."""
@@ -139,8 +139,8 @@ class WebServer:
         await self._serving
 
 
-def _app(operations: tuple[Operation, ...], calls: Calls, gate: Gate, observer: Observer) -> Starlette:
-    described = openapi.document(operations)
+def _app(operations: tuple[Operation, ...], calls: Calls, gate: Gate, observer: Observer, version: str) -> Starlette:
+    described = openapi.document(operations, version)
     document, page = orjson.dumps(described), docs.page(described)
 
     def show_document(_: Request) -> Response:
