@@ -13,6 +13,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from optin.v1 import contractor_service_pb2 as contractors
+from optin.v1 import event_service_pb2 as events
 from typer.testing import CliRunner
 
 from server.cli import app
@@ -127,6 +128,18 @@ async def test_reflection_needs_a_key_where_calls_do_and_health_none(house: Hous
     async with asyncio.timeout(COUNTS_SECONDS):
         while await asks(("authorization", f"Bearer {secret}")) is not grpc.StatusCode.OK:
             await asyncio.sleep(0.05)
+
+
+async def test_a_stream_is_a_call_in_flight(house: House) -> None:
+    limited = await made_platform(house.url, calls_in_flight=1)
+    client = await house.client_of(limited)
+    stream = client.events.WatchEvents(events.WatchEventsRequest())
+    try:
+        async with asyncio.timeout(COUNTS_SECONDS):
+            while await code_of(listing(client)) is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                await asyncio.sleep(0.05)
+    finally:
+        stream.cancel()
 
 
 async def refusals(client: Client, calls: int) -> list[Refusal]:
