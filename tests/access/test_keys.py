@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from optin.v1 import contractor_service_pb2 as contractors
 from optin.v1 import event_service_pb2 as events
+from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from server.cli import app
+from server.commands.beside import write
 from server.domain.callers import Role
+from server.domain.ports import Unit
+from server.service import platforms
 from tests.access.calls import code_of, listing
 from tests.access.conftest import House
 from tests.server.process import served
@@ -166,3 +171,18 @@ async def test_a_platform_keeps_to_its_limit_and_others_do_not_feel_it(
         assert refusal.of(error_details_pb2.RetryInfo)
     assert await refusals(us, 20) == []
     assert await code_of(listing(them)) is grpc.StatusCode.OK, "a refusal was held until there is room again"
+
+
+async def test_a_changed_limit_is_taken_up_whatever_the_clock_of_who_changed_it(house: House) -> None:
+    client = await house.client_of(house.ours)
+
+    def change(most: int | None) -> Callable[[Unit], object]:
+        long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+        return lambda unit: platforms.update(unit, long_ago, house.ours, {"calls_in_flight": most})
+
+    await write(make_url(house.url), change(1))
+    stream = client.events.WatchEvents(events.WatchEventsRequest())
+    await becomes(client, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    await write(make_url(house.url), change(None))
+    await becomes(client, grpc.StatusCode.OK)
+    stream.cancel()
