@@ -22,6 +22,8 @@ $(READY): pyproject.toml $(PINS)
 
 run: $(READY) ## serve on 127.0.0.1:50051, and HTTP on 8080, on the embedded database data/optin.db
 	@echo 'Next, in a second terminal:  $(BIN)/grpcurl -plaintext 127.0.0.1:50051 list'
+	@echo 'Calls from this machine need no key; one that counts for a day, to try it:'
+	@printf '  authorization: Bearer %s\n' "$$($(BIN)/optin key create --label 'make run' --expires-in 1d --quiet)"
 	@echo 'The whole walk is in README.md. Ctrl-C stops the server.'
 	@$(BIN)/optin serve --http-port 8080
 

@@ -49,6 +49,8 @@ ELSEWHERE = {
     f"export OPTIN_DATABASE_URL={DATABASE}\noptin migrate\n": "test_postgresql_is_migrated_and_served",
     "optin serve\n": "test_postgresql_is_migrated_and_served",
 }
+TLS = "test_tls_as_it_stands_there"
+SERVES_TLS = "optin serve --environment production --tls-cert server.pem --tls-key server-key.pem\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,13 @@ class Block:
     follows: str  # the language of the block that it stands right below, if any
 
     @property
+    def is_of_tls(self) -> bool:
+        """Run by a test of its own, over another server."""
+        return "server.pem" in self.text or "ca.pem" in self.text or "openssl" in self.text
+
+    @property
     def is_typed(self) -> bool:
-        return self.language == "bash" and self.text not in ELSEWHERE
+        return self.language == "bash" and self.text not in ELSEWHERE and not self.is_of_tls
 
     @property
     def is_answer(self) -> bool:
@@ -68,7 +75,7 @@ class Block:
 
     @property
     def is_program(self) -> bool:
-        return self.language == "python" and not self.is_follower
+        return self.language == "python" and not self.is_follower and not self.is_of_tls
 
     @property
     def is_follower(self) -> bool:
@@ -82,7 +89,8 @@ class Block:
     @property
     def is_covered(self) -> bool:
         named = self.language == "bash" and self.text in ELSEWHERE
-        return named or self.is_typed or self.is_answer or self.is_program or self.is_follower or self.is_drawing
+        run = self.is_typed or self.is_answer or self.is_program or self.is_follower or self.is_of_tls
+        return named or run or self.is_drawing
 
 
 def blocks(markdown: str) -> Iterator[Block]:
@@ -279,6 +287,68 @@ async def test_a_remote_carrier_is_asked(folder: Path) -> None:
                 declined = await client.assign(jane.id, job.id)
     assert declined.outcome == pb.BINDING_OUTCOME_BINDING_FAILED
     assert list(declined.assignment.binding.reasons) == [pb.BINDING_REASON_CARRIER_DECLINED]
+
+
+CALL = """
+import asyncio
+import os
+from pathlib import Path
+
+import grpc
+from optin.v1.job_service_pb2 import ListJobsRequest
+from optin.v1.job_service_pb2_grpc import JobServiceStub
+
+key = os.environ["KEY"]
+
+
+async def main():
+{block}
+    print(await JobServiceStub(channel).ListJobs(ListJobsRequest(), metadata={metadata}))
+    print("called")
+    await channel.close()
+
+
+asyncio.run(main())
+"""
+
+
+def typed(folder: Path, text: str, **settings: str) -> str:
+    done = subprocess.run(
+        ["bash", "-e"],
+        input=text,
+        cwd=folder,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_tls_as_it_stands_there(tmp_path: Path) -> None:
+    certificates, serve, by_key, program, by_name, shown = (block.text for block in BLOCKS if block.is_of_tls)
+    [keys] = [block.text for block in BLOCKS if "optin platform create" in block.text]
+    assert serve == SERVES_TLS
+    typed(tmp_path, certificates)
+    made = typed(tmp_path, "".join(keys.splitlines(keepends=True)[:2]) + 'echo "$PLATFORM $KEY"')
+    platform, key = made.split()
+    port = str(free_port())
+    known = {"PLATFORM": platform, "KEY": key, "OPTIN_PORT": port}
+
+    def call(block: str, metadata: str) -> str:
+        lines = "".join(f"    {line}\n" for line in block.replace("50051", port).splitlines())
+        (tmp_path / "call.py").write_text(CALL.format(block=lines, metadata=metadata))
+        return typed(tmp_path, f"{sys.executable} call.py", **known)
+
+    with terminal(serve, tmp_path, **known) as first_line:
+        assert "listens on" in first_line
+        assert "optin.v1.JobService" in typed(tmp_path, by_key.replace("50051", port), **known)
+        assert "called" in call(program, '[("authorization", f"Bearer {key}")]')
+    with terminal(f"{serve.strip()} --tls-client-ca ca.pem", tmp_path, **known):
+        assert "optin.v1.JobService" in typed(tmp_path, by_name.replace("50051", port), **known)
+        assert "called" in call(shown, "[]")
 
 
 class FailsTwice(assignment_service_pb2_grpc.AssignmentServiceServicer):

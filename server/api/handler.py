@@ -98,11 +98,8 @@ class _Handler:
             error = raised
         with suppress(Exception):  # a log that cannot be written (no disk, no reader) changes no answer
             self._note(call_id, caller, started, reply, error, ended)
-        if isinstance(error, PlatformLimited):
-            await self._door.hold(context.time_remaining())
         if error is not None:
-            # Without its traceback, which would keep this frame, and so the request, until the next look for garbage.
-            await abort(context, error.with_traceback(None), call_id)
+            await self._refuse(context, error, call_id)
         trailing = ((CALL_ID, call_id), REPLAYED) if reply.replayed else ((CALL_ID, call_id),)
         context.set_trailing_metadata(trailing)
         return reply.body
@@ -117,16 +114,23 @@ class _Handler:
             self._gate.require_open()
             caller = self._known(told)
             call = Call(self._calls, self._name, call_id, caller, lambda: self._known(told))
-            async with aclosing(self._call(self._parsed(raw, call_id), call)) as messages:
-                async for message in messages:
-                    await context.write(message)
+            with self._door.access.admitted(caller):
+                async with aclosing(self._call(self._parsed(raw, call_id), call)) as messages:
+                    async for message in messages:
+                        await context.write(message)
         except asyncio.CancelledError:
             self._cancelled(call_id, started, ended)
             raise
         except Exception as error:
             with suppress(Exception):
                 self._note(call_id, caller, started, Reply(b""), error, ended)
-            await abort(context, error, call_id)
+            await self._refuse(context, error, call_id)
+
+    async def _refuse(self, context: Context, error: Exception, call_id: str) -> None:
+        if isinstance(error, PlatformLimited):
+            await self._door.hold(context.time_remaining())
+        # Without its traceback, which would keep this frame, and so the request, until the next look for garbage.
+        await abort(context, error.with_traceback(None), call_id)
 
     def _known(self, told: Told) -> Caller:
         """Raises InvalidCredentials, RoleNotAllowed."""

@@ -36,6 +36,7 @@ class Platform:
     calls_in_flight: int | None  # the most at the same time; None: any number
     create_time: datetime
     update_time: datetime
+    revision: int = 0  # storage counts its updates
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -84,13 +84,14 @@ class Access:
         version = await self._storage.read(lambda unit: unit.keys.version())
         if version == self._version:
             return
-        platforms, keys = await self._storage.read(lambda unit: (unit.platforms.all(), unit.keys.all()))
-        self._keys = {key.digest: (key, _caller(key)) for key in keys if key.revoke_time is None}
+        # Keys first: whatever is made meanwhile, each has its platform.
+        keys, platforms = await self._storage.read(lambda unit: (unit.keys.all(), unit.platforms.all()))
         for platform in platforms:
             if known := self._allowances.get(platform.id):
                 known.set(platform)
             else:
                 self._allowances[platform.id] = _Allowance(platform, self._processes)
+        self._keys = {key.digest: (key, _caller(key)) for key in keys if key.revoke_time is None}
         self._version = version
 
     async def follow(self) -> None:

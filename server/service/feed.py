@@ -28,6 +28,7 @@ MOST_EVENTS = 100  # in a message: 4 MiB, which clients take at most, hold them 
 MOST_MESSAGES = 50  # that wait for a watcher
 MOST_PLACED = 500  # in one transaction of the sequencer
 POLL_SECONDS = 0.1  # for what other processes commit
+KNOWN_SECONDS = 0.25  # between two looks at watchers' keys
 REST_SECONDS = 0.02  # between rounds: commits that come in it share one
 
 Types = frozenset[EventType]
@@ -128,6 +129,7 @@ class Feed:
         self._last = 0  # what the watchers have been told of
         self._woken = asyncio.Event()
         self._stopping = False
+        self._known_until = 0.0
 
     def wake(self) -> None:
         """Something was committed by this process."""
@@ -229,8 +231,10 @@ class Feed:
             self._watchers.discard(watcher)
 
     async def _round(self) -> None:
-        for watcher in self._watchers:
-            watcher.require_known()
+        if self._known_until <= time.monotonic():
+            self._known_until = time.monotonic() + KNOWN_SECONDS
+            for watcher in self._watchers:
+                watcher.require_known()
         await self._place()
         more = True
         while self._watchers and more:

@@ -12,7 +12,7 @@ VERSION = select(
     func.count(),
     func.count(keys.c.revoke_time),
     select(func.count()).select_from(platforms).scalar_subquery(),
-    select(func.max(platforms.c.update_time)).scalar_subquery(),
+    select(func.sum(platforms.c.revision)).scalar_subquery(),
 ).select_from(keys)
 
 
@@ -28,7 +28,8 @@ class Platforms:
         self._connection.execute(platforms.insert(), rows.values_of(platform))
 
     def update(self, platform: Platform) -> None:
-        self._connection.execute(update(platforms).where(platforms.c.id == platform.id), rows.values_of(platform))
+        values = rows.values_of(platform) | {"revision": platforms.c.revision + 1}
+        self._connection.execute(update(platforms).where(platforms.c.id == platform.id).values(values))
 
     def owning(self, resource: str) -> str | None:
         if rows.NUL in resource:

@@ -76,6 +76,10 @@ class Handler:
         code = errors.CODES.get(response.status_code, "OK") if error else "OK"
         with suppress(Exception):  # a log that cannot be written changes no answer
             self._note(call_id, caller, started, reply, code, error, ended)
+        if error is not None:
+            error.with_traceback(
+                None
+            )  # which would keep this frame, and so the request, until the next look for garbage
         return response
 
     async def _answer(self, request: Request, caller: Caller) -> Reply:

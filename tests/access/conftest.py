@@ -15,7 +15,7 @@ from server.domain.callers import Role
 from tests.access.calls import code_of, listing
 from tests.conftest import Clock
 from tests.support.client import Client
-from tests.support.keys import made_key, made_keys, made_platform, sends
+from tests.support.keys import made_key, made_platform, sends
 
 CLOSED = {"environment": "production"}
 """Settings of a server that asks for keys."""
@@ -42,9 +42,9 @@ class House:
 
     async def whole_client_of(self, platform: str) -> Client:
         """With a key of the platform, and an underwriter's for what only that may do."""
-        client = await self.client(*await made_keys(self.url, platform))
-        await known(client)
-        return client
+        own, underwriters = await made_key(self.url, platform), await made_key(self.url, platform, Role.UNDERWRITER)
+        await known(await self.client(*sends(underwriters)))  # the one that was made last
+        return await self.client(*sends(own, underwriters))
 
 
 async def known(client: Client) -> None:

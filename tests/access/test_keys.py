@@ -2,7 +2,11 @@
 
 import asyncio
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -10,11 +14,18 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from optin.v1 import contractor_service_pb2 as contractors
+from optin.v1 import event_service_pb2 as events
+from sqlalchemy import make_url
+from typer.testing import CliRunner
 
+from server.cli import app
+from server.commands.beside import write
 from server.domain.callers import Role
+from server.domain.ports import Unit
+from server.service import platforms
 from tests.access.calls import code_of, listing
 from tests.access.conftest import House
-from tests.server.process import optin, served
+from tests.server.process import served
 from tests.support.client import Client, Refusal
 from tests.support.keys import made_key, made_platform, sends
 
@@ -29,11 +40,26 @@ async def becomes(client: Client, code: grpc.StatusCode) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_an_operator_makes_a_platform_and_a_key_beside_the_server(tmp_path: Path) -> None:
+Typed = Callable[..., Any]
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> Typed:
+    """Types a command of `optin`, in this process, over the folder's database."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/data/optin.db"
+
+    def run(*arguments: str) -> Any:
+        with ThreadPoolExecutor(1) as aside:  # the command has an event loop of its own
+            return aside.submit(CliRunner().invoke, app, [*arguments, "--database-url", url]).result()
+
+    return run
+
+
+async def test_an_operator_makes_a_platform_and_a_key_beside_the_server(tmp_path: Path, typed: Typed) -> None:
     with served(tmp_path) as server:
-        platform = optin("platform", "create", "Acme Staffing", cwd=tmp_path).stdout.strip()
+        platform = typed("platform", "create", "Acme Staffing").stdout.strip()
         assert re.fullmatch(r"pf_[0-9A-Z]{26}", platform)
-        made = optin("key", "create", "--platform", platform, "--label", "their backend", cwd=tmp_path)
+        made = typed("key", "create", "--platform", platform, "--label", "their backend")
         secret = SECRET.findall(made.stdout)[0]
         async with grpc.aio.insecure_channel(server.target, interceptors=sends(secret)) as channel:
             client = Client(channel)
@@ -42,16 +68,16 @@ async def test_an_operator_makes_a_platform_and_a_key_beside_the_server(tmp_path
             async with grpc.aio.insecure_channel(server.target) as others:
                 with pytest.raises(grpc.aio.AioRpcError, match="NOT_FOUND"):
                     await Client(others).contractors.GetContractor(contractors.GetContractorRequest(id=contractor.id))
-            listed = optin("key", "list", cwd=tmp_path).stdout
+            listed = typed("key", "list").stdout
             assert secret not in listed
             key = re.findall(r"key_\w+", listed)[0]
             assert "yes" in listed
-            assert "revoked" in optin("key", "revoke", key, cwd=tmp_path).stdout
+            assert "revoked" in typed("key", "revoke", key).stdout
             await becomes(client, grpc.StatusCode.UNAUTHENTICATED)
         assert server.end() == 0
     kept = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
     assert secret.encode() not in kept
-    assert optin("audit", cwd=tmp_path).stdout.startswith("no findings")
+    assert typed("audit").stdout.startswith("no findings")
 
 
 @pytest.mark.parametrize(
@@ -70,22 +96,22 @@ async def test_an_operator_makes_a_platform_and_a_key_beside_the_server(tmp_path
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_done_is_said_in_one_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
-    done = optin(*arguments, cwd=tmp_path)
-    assert done.returncode == 1
+def test_what_cannot_be_done_is_said_in_one_sentence(typed: Typed, arguments: tuple[str, ...], sentence: str) -> None:
+    done = typed(*arguments)
+    assert done.exit_code == 1
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_certificate_has_one_key_in_force(tmp_path: Path) -> None:
-    first = optin("key", "create", "--certificate", "acme.example", cwd=tmp_path)
-    assert first.returncode == 0
+def test_a_certificate_has_one_key_in_force(typed: Typed) -> None:
+    first = typed("key", "create", "--certificate", "acme.example")
+    assert first.exit_code == 0
     assert not SECRET.search(first.stdout)
-    again = optin("key", "create", "--certificate", "acme.example", cwd=tmp_path)
+    again = typed("key", "create", "--certificate", "acme.example")
     key = re.findall(r"key_\w+", first.stdout)[0]
     assert again.stderr == f"Key {key} is in force for this certificate; revoke it first.\n"
-    optin("key", "revoke", key, cwd=tmp_path)
-    assert optin("key", "create", "--certificate", "acme.example", cwd=tmp_path).returncode == 0
+    typed("key", "revoke", key)
+    assert typed("key", "create", "--certificate", "acme.example").exit_code == 0
 
 
 async def test_reflection_needs_a_key_where_calls_do_and_health_none(house: House) -> None:
@@ -107,6 +133,18 @@ async def test_reflection_needs_a_key_where_calls_do_and_health_none(house: Hous
     async with asyncio.timeout(COUNTS_SECONDS):
         while await asks(("authorization", f"Bearer {secret}")) is not grpc.StatusCode.OK:
             await asyncio.sleep(0.05)
+
+
+async def test_a_stream_is_a_call_in_flight(house: House) -> None:
+    limited = await made_platform(house.url, calls_in_flight=1)
+    client = await house.client_of(limited)
+    stream = client.events.WatchEvents(events.WatchEventsRequest())
+    try:
+        async with asyncio.timeout(COUNTS_SECONDS):
+            while await code_of(listing(client)) is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                await asyncio.sleep(0.05)
+    finally:
+        stream.cancel()
 
 
 async def refusals(client: Client, calls: int) -> list[Refusal]:
@@ -133,3 +171,18 @@ async def test_a_platform_keeps_to_its_limit_and_others_do_not_feel_it(
         assert refusal.of(error_details_pb2.RetryInfo)
     assert await refusals(us, 20) == []
     assert await code_of(listing(them)) is grpc.StatusCode.OK, "a refusal was held until there is room again"
+
+
+async def test_a_changed_limit_is_taken_up_whatever_the_clock_of_who_changed_it(house: House) -> None:
+    client = await house.client_of(house.ours)
+
+    def change(most: int | None) -> Callable[[Unit], object]:
+        long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+        return lambda unit: platforms.update(unit, long_ago, house.ours, {"calls_in_flight": most})
+
+    await write(make_url(house.url), change(1))
+    stream = client.events.WatchEvents(events.WatchEventsRequest())
+    await becomes(client, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    await write(make_url(house.url), change(None))
+    await becomes(client, grpc.StatusCode.OK)
+    stream.cancel()

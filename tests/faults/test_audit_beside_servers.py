@@ -19,7 +19,7 @@ from tests.support.client import GUIDE_START, Client
 
 DAY = 86_400
 CALLERS = 6
-AUDITS = 8
+AUDITS = 4
 
 
 class Carrier:

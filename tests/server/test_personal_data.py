@@ -1,6 +1,7 @@
 """Personal values leave a server in the answers that they belong in, and nowhere else."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,12 +14,19 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from tests.server.process import Server, served
+from tests.server.scrape import scrape
 from tests.support.canaries import CANARIES, canary, found_in, walk
 from tests.support.client import Client, refused
 
 
+def metrics(server: Server) -> str:
+    found = re.search(r"^  metrics      http://127\.0\.0\.1:(\d+)/metrics$", server.stdout, re.MULTILINE)
+    assert found
+    return scrape(int(found[1])).text
+
+
 def outputs(server: Server) -> dict[str, str]:
-    """Everything that a server gives out beside its answers: what is added to it (metrics, traces) is added here."""
+    """What a server has written beside its answers; traces have a test of their own, in test_traces.py."""
     return {"stdout": server.stdout, "stderr": server.stderr}
 
 
@@ -38,7 +46,7 @@ async def break_the_contractors(url: str) -> None:
 async def test_none_is_logged_or_told_in_an_error(tmp_path: Path, database_url: str, log_format: str) -> None:
     if database_url.startswith("postgresql") and log_format == "console":
         return  # the format does not depend on the database
-    flags = ("--log-level", "debug", "--log-format", log_format, "--database-url", database_url)
+    flags = ("--log-level", "debug", "--log-format", log_format, "--database-url", database_url, "--metrics-port", "0")
     with served(tmp_path, *flags) as server:
         async with grpc.aio.insecure_channel(server.target) as channel:
             client = Client(channel)
@@ -46,6 +54,7 @@ async def test_none_is_logged_or_told_in_an_error(tmp_path: Path, database_url: 
             await break_the_contractors(database_url)
             get = contractors_pb.GetContractorRequest(id=walked.contractor)
             broken = await refused(client.contractors.GetContractor(get))
+        measured = metrics(server)
         assert server.end() == 0
         given_out = outputs(server)
     refusals = [*walked.refusals, broken]
@@ -60,6 +69,8 @@ async def test_none_is_logged_or_told_in_an_error(tmp_path: Path, database_url: 
     }
     assert [str(refusal) for refusal in refusals if found_in(str(refusal))] == []
     assert {name: found_in(written) for name, written in given_out.items()} == {"stdout": [], "stderr": []}
+    assert "CreateContractor" in measured
+    assert found_in(measured) == []
     assert "request" in given_out["stdout"]
     assert "[redacted]" in given_out["stdout"]
     assert given_out["stderr"] == ""

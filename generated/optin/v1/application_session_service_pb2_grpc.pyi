@@ -36,7 +36,8 @@ class ApplicationSessionServiceStub:
     exist.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
     one that takes a `request_id` with REQUEST_ID_REUSED or CONCURRENT_UPDATE. Fields are checked
     first, all of them, then references, then everything else. After STORAGE_UNAVAILABLE, INTERNAL, or
     a deadline or connection lost on the way, a change may have been made all the same; after any
@@ -147,7 +148,8 @@ class ApplicationSessionServiceAsyncStub(ApplicationSessionServiceStub):
     exist.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
     one that takes a `request_id` with REQUEST_ID_REUSED or CONCURRENT_UPDATE. Fields are checked
     first, all of them, then references, then everything else. After STORAGE_UNAVAILABLE, INTERNAL, or
     a deadline or connection lost on the way, a change may have been made all the same; after any
@@ -254,7 +256,8 @@ class ApplicationSessionServiceServicer(metaclass=_abc_1.ABCMeta):
     exist.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
     one that takes a `request_id` with REQUEST_ID_REUSED or CONCURRENT_UPDATE. Fields are checked
     first, all of them, then references, then everything else. After STORAGE_UNAVAILABLE, INTERNAL, or
     a deadline or connection lost on the way, a change may have been made all the same; after any

@@ -37,7 +37,8 @@ class EventServiceStub(object):
     otherwise; an `after` that is older than what is kept starts at the oldest kept.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
     are checked first, all of them, then references.
     """
 
@@ -71,7 +72,8 @@ class EventServiceServicer(object):
     otherwise; an `after` that is older than what is kept starts at the oldest kept.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
     are checked first, all of them, then references.
     """
 
@@ -91,8 +93,10 @@ class EventServiceServicer(object):
         Fails with RESOURCE_NOT_FOUND if `after` is the id of no event, and with OVERLOADED at the start
         if the server has as many watchers as it takes. A watcher that reads too slowly ends with
         OVERLOADED, and a server that stops ends its streams with STORAGE_UNAVAILABLE: after the delay in
-        the `google.rpc.RetryInfo`, watch again, after the last event that arrived. A watcher has no
-        deadline unless it sets one.
+        the `google.rpc.RetryInfo`, watch again, after the last event that arrived. One whose key is
+        revoked or past its time ends with INVALID_CREDENTIALS within a second. A connection ends after
+        some half hour, and what is left of its streams minutes later as UNAVAILABLE: watch again
+        likewise. A watcher has no deadline unless it sets one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +135,8 @@ class EventService(object):
     otherwise; an `after` that is older than what is kept starts at the oldest kept.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
     are checked first, all of them, then references.
     """
 

@@ -38,7 +38,8 @@ class EventServiceStub:
     otherwise; an `after` that is older than what is kept starts at the oldest kept.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
     are checked first, all of them, then references.
     """
 
@@ -58,8 +59,10 @@ class EventServiceStub:
     Fails with RESOURCE_NOT_FOUND if `after` is the id of no event, and with OVERLOADED at the start
     if the server has as many watchers as it takes. A watcher that reads too slowly ends with
     OVERLOADED, and a server that stops ends its streams with STORAGE_UNAVAILABLE: after the delay in
-    the `google.rpc.RetryInfo`, watch again, after the last event that arrived. A watcher has no
-    deadline unless it sets one.
+    the `google.rpc.RetryInfo`, watch again, after the last event that arrived. One whose key is
+    revoked or past its time ends with INVALID_CREDENTIALS within a second. A connection ends after
+    some half hour, and what is left of its streams minutes later as UNAVAILABLE: watch again
+    likewise. A watcher has no deadline unless it sets one.
     """
 
 @_typing.type_check_only
@@ -75,7 +78,8 @@ class EventServiceAsyncStub(EventServiceStub):
     otherwise; an `after` that is older than what is kept starts at the oldest kept.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
     are checked first, all of them, then references.
     """
 
@@ -92,8 +96,10 @@ class EventServiceAsyncStub(EventServiceStub):
     Fails with RESOURCE_NOT_FOUND if `after` is the id of no event, and with OVERLOADED at the start
     if the server has as many watchers as it takes. A watcher that reads too slowly ends with
     OVERLOADED, and a server that stops ends its streams with STORAGE_UNAVAILABLE: after the delay in
-    the `google.rpc.RetryInfo`, watch again, after the last event that arrived. A watcher has no
-    deadline unless it sets one.
+    the `google.rpc.RetryInfo`, watch again, after the last event that arrived. One whose key is
+    revoked or past its time ends with INVALID_CREDENTIALS within a second. A connection ends after
+    some half hour, and what is left of its streams minutes later as UNAVAILABLE: watch again
+    likewise. A watcher has no deadline unless it sets one.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -108,7 +114,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     otherwise; an `after` that is older than what is kept starts at the oldest kept.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL. Fields
     are checked first, all of them, then references.
     """
 
@@ -135,8 +142,10 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         Fails with RESOURCE_NOT_FOUND if `after` is the id of no event, and with OVERLOADED at the start
         if the server has as many watchers as it takes. A watcher that reads too slowly ends with
         OVERLOADED, and a server that stops ends its streams with STORAGE_UNAVAILABLE: after the delay in
-        the `google.rpc.RetryInfo`, watch again, after the last event that arrived. A watcher has no
-        deadline unless it sets one.
+        the `google.rpc.RetryInfo`, watch again, after the last event that arrived. One whose key is
+        revoked or past its time ends with INVALID_CREDENTIALS within a second. A connection ends after
+        some half hour, and what is left of its streams minutes later as UNAVAILABLE: watch again
+        likewise. A watcher has no deadline unless it sets one.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -33,7 +33,8 @@ class PolicyServiceStub(object):
     exist.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
     one that takes a `request_id` with REQUEST_ID_REUSED or CONCURRENT_UPDATE. Fields are checked
     first, all of them, then references, then everything else. After STORAGE_UNAVAILABLE, INTERNAL, or
     a deadline or connection lost on the way, a change may have been made all the same; after any
@@ -82,7 +83,8 @@ class PolicyServiceServicer(object):
     exist.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
     one that takes a `request_id` with REQUEST_ID_REUSED or CONCURRENT_UPDATE. Fields are checked
     first, all of them, then references, then everything else. After STORAGE_UNAVAILABLE, INTERNAL, or
     a deadline or connection lost on the way, a change may have been made all the same; after any
@@ -191,7 +193,8 @@ class PolicyService(object):
     exist.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
     one that takes a `request_id` with REQUEST_ID_REUSED or CONCURRENT_UPDATE. Fields are checked
     first, all of them, then references, then everything else. After STORAGE_UNAVAILABLE, INTERNAL, or
     a deadline or connection lost on the way, a change may have been made all the same; after any

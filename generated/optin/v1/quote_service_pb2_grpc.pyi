@@ -35,7 +35,8 @@ class QuoteServiceStub:
     exist.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
     one that takes a `request_id` with REQUEST_ID_REUSED or CONCURRENT_UPDATE. Fields are checked
     first, all of them, then references, then everything else. After STORAGE_UNAVAILABLE, INTERNAL, or
     a deadline or connection lost on the way, a change may have been made all the same; after any
@@ -99,7 +100,8 @@ class QuoteServiceAsyncStub(QuoteServiceStub):
     exist.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
     one that takes a `request_id` with REQUEST_ID_REUSED or CONCURRENT_UPDATE. Fields are checked
     first, all of them, then references, then everything else. After STORAGE_UNAVAILABLE, INTERNAL, or
     a deadline or connection lost on the way, a change may have been made all the same; after any
@@ -159,7 +161,8 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
     exist.
 
     Failure. A method names the reasons of its own; ErrorReason explains each. Besides, every method
-    can fail with INVALID_FIELD, MALFORMED_REQUEST, STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
+    can fail with INVALID_CREDENTIALS, ROLE_NOT_ALLOWED, INVALID_FIELD, MALFORMED_REQUEST,
+    STORAGE_UNAVAILABLE, OVERLOADED or INTERNAL, and
     one that takes a `request_id` with REQUEST_ID_REUSED or CONCURRENT_UPDATE. Fields are checked
     first, all of them, then references, then everything else. After STORAGE_UNAVAILABLE, INTERNAL, or
     a deadline or connection lost on the way, a change may have been made all the same; after any

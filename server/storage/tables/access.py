@@ -15,6 +15,7 @@ platforms = Table(
     Column("calls_in_flight", Integer),
     Column("create_time", UtcDateTime, nullable=False),
     Column("update_time", UtcDateTime, nullable=False),
+    Column("revision", Integer, nullable=False),
 )
 
 keys = Table(

@@ -17,11 +17,12 @@ def upgrade() -> None:
         sa.Column("calls_in_flight", sa.Integer(), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_platforms")),
     )
     op.execute(
-        "INSERT INTO platforms (id, name, create_time, update_time) "
-        "VALUES ('pf_default', 'The default platform', '2026-11-23 00:00:00+00:00', '2026-11-23 00:00:00+00:00')"
+        "INSERT INTO platforms (id, name, create_time, update_time, revision) "
+        "VALUES ('pf_default', 'The default platform', '2026-11-23 00:00:00+00:00', '2026-11-23 00:00:00+00:00', 0)"
     )
     op.create_table(
         "keys",
