@@ -14,10 +14,10 @@ class Context:
     platform: str  # whose resources it is about: the caller's, but where an underwriter works for another
     caller: Caller
     action: str  # the method's full name
-    face: Face
     now: datetime  # when the call arrived
     withholds_premium: bool  # whether the platform does, for all its contractors
     session_ttl: timedelta  # how long an application may take
+    face: Face = Face.GRPC
 
     def act(self, resource: str) -> Act:
         """What the audit trail says of the change."""
