@@ -24,6 +24,8 @@ log = structlog.get_logger("optin.call")
 
 T = TypeVar("T")
 
+APART = "\x1f"  # between a platform and a request id
+
 Method = Callable[[Any, "Call"], Awaitable[Message | Reply]]
 """Of a servicer: takes a request and its call."""
 
@@ -131,6 +133,9 @@ class Call:
         contents.CopyFrom(request)
         contents.ClearField("request_id")
         digest = hashlib.sha256(self._method.encode() + b"\0" + contents.SerializeToString(deterministic=True))
+        if self._caller.platform != self.ctx.platform:
+            # An underwriter's, at another platform: its ids are not that one's. No id that is sent has a control.
+            request_id = f"{self._caller.platform}{APART}{request_id}"
         return RequestKey(platform=self.ctx.platform, request_id=request_id, digest=digest.digest())
 
 

@@ -26,6 +26,7 @@ def create(unit: Unit, now: datetime, values: Mapping[str, Any]) -> Platform:
 
 def update(unit: Unit, now: datetime, platform_id: str, changes: Mapping[str, Any]) -> Platform:
     """Raises NotFound."""
+    unit.platforms.lock()
     platform = replace(get(unit, platform_id), update_time=now, **changes)
     unit.platforms.update(platform)
     unit.trail.record(platform.id, act(now, OPERATOR, "platform update", platform.id))
@@ -54,6 +55,7 @@ def create_key(
 
     Raises NotFound for the platform, CertificateTaken.
     """
+    unit.platforms.lock()
     get(unit, platform_id)
     for other in unit.keys.all() if certificate else ():
         if other.certificate == certificate and other.counts(now):
@@ -78,6 +80,7 @@ def create_key(
 
 def revoke_key(unit: Unit, now: datetime, key_id: str) -> Key:
     """One that is revoked stays as it is. Raises NotFound."""
+    unit.platforms.lock()
     found = {key.id: key for key in unit.keys.all()}
     if key_id not in found:
         raise NotFound("key", key_id)

@@ -47,11 +47,19 @@ class PostgresStorage:
         self._writer = async_engine(url, size=2)
         # Each statement has a view of its own anyway: a transaction around a read would cost two round trips.
         self._reader = async_engine(url, size=READERS, isolation_level="AUTOCOMMIT")
+        self._aside = async_engine(url, isolation_level="AUTOCOMMIT")
         self._sequencer = async_engine(url)  # of its own: it must not wait for a unit, nor a unit for it
         self._commits = Commits(event_of)
 
     async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
         return await greenlet_spawn(self._read, work, platform)
+
+    async def read_aside(self, work: Callable[[Unit], T]) -> T:
+        return await greenlet_spawn(self._read_aside, work)
+
+    def _read_aside(self, work: Callable[[Unit], T]) -> T:
+        with translated(), self._aside.sync_engine.connect() as connection:
+            return work(SqlUnit(connection, self._event_of))
 
     async def write(self, work: Callable[[Unit], T]) -> T:
         return await greenlet_spawn(self._commits.run, self._writer.sync_engine.connect, work)
@@ -68,6 +76,7 @@ class PostgresStorage:
         return {name: use_of(engine.sync_engine.pool) for name, engine in engines.items()}
 
     async def close(self) -> None:
+        await self._aside.dispose()
         await self._sequencer.dispose()
         await self._reader.dispose()
         await self._writer.dispose()

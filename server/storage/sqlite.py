@@ -54,6 +54,7 @@ class SqliteStorage:
         self._reader = reader_engine(self.path)
         self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._aside_thread = ThreadPoolExecutor(1, "sqlite-aside")
         self._commits = Commits(event_of)
 
     def hold(self) -> None:
@@ -70,6 +71,9 @@ class SqliteStorage:
 
     async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
         return await _in_thread(self._reader_threads, self._read, work)
+
+    async def read_aside(self, work: Callable[[Unit], T]) -> T:
+        return await _in_thread(self._aside_thread, self._read, work)
 
     async def write(self, work: Callable[[Unit], T]) -> T:
         return await _in_thread(self._writer_thread, self._write, work)
@@ -88,6 +92,7 @@ class SqliteStorage:
     async def close(self) -> None:
         """The writer goes last: whoever closes last checkpoints."""
         self._reader_threads.shutdown()
+        self._aside_thread.shutdown()
         self._reader.dispose()
         self._writer_thread.shutdown()
         self._writer.dispose()

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -208,12 +209,15 @@ def test_what_would_be_unsafe_is_refused_in_one_sentence(flags: tuple[str, ...],
         ({"host": "127.8.0.1"}, True),
         ({"host": "0.0.0.0"}, False),
         ({"environment": "production"}, False),
+        ({"insecure_behind_proxy": True}, False),
     ],
 )
-def test_only_a_sandbox_on_this_machine_is_open(values: dict[str, str], is_open: bool) -> None:
+def test_only_a_sandbox_on_this_machine_is_open(values: dict[str, Any], is_open: bool) -> None:
     assert Settings(**values).open_to_all is is_open
-    assert Settings(**values, insecure_behind_proxy=True).refusal == ""
-    assert bool(Settings(**values).refusal) is not is_open
+    behind_proxy = Settings(**values | {"insecure_behind_proxy": True})
+    assert behind_proxy.refusal == ""
+    assert not behind_proxy.open_to_all
+    assert bool(Settings(**values).refusal) is not (is_open or "insecure_behind_proxy" in values)
 
 
 def test_a_bad_switch_is_one_sentence() -> None:
