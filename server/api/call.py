@@ -18,13 +18,11 @@ from server.service.binding import Asked, Binder
 from server.service.calls import Calls
 from server.service.feed import Wanted
 from server.service.issuing import Attempt
-from server.service.once import Awaits, Reply, RequestKey, Result, kept
+from server.service.once import APART, Awaits, Reply, RequestKey, Result, kept
 
 log = structlog.get_logger("optin.call")
 
 T = TypeVar("T")
-
-APART = "\x1f"  # between a platform and a request id
 
 Method = Callable[[Any, "Call"], Awaitable[Message | Reply]]
 """Of a servicer: takes a request and its call."""

@@ -9,6 +9,8 @@ from server.domain.ports import StoredRequest, Unit
 from server.domain.records import Binding
 from server.service.binding import Asked
 
+APART = "\x1f"  # between an underwriter's platform and its request id, where they are kept at another platform
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestKey:
@@ -74,7 +76,7 @@ def replay(stored: StoredRequest, key: RequestKey, *, gave_up: bool = False) -> 
     Raises RequestIdReused, and ConcurrentUpdate to tell one that gave up to come again.
     """
     if stored.digest != key.digest:
-        raise RequestIdReused(request_id=key.request_id)
+        raise RequestIdReused(request_id=key.request_id.rpartition(APART)[2])
     if stored.awaits and gave_up:
         raise ConcurrentUpdate
     return Awaits(stored.awaits) if stored.awaits else Reply(stored.response, replayed=True)
