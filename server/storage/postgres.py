@@ -52,14 +52,10 @@ class PostgresStorage:
         self._commits = Commits(event_of)
 
     async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
-        return await greenlet_spawn(self._read, work, platform)
+        return await greenlet_spawn(self._read, self._reader, work, platform)
 
     async def read_aside(self, work: Callable[[Unit], T]) -> T:
-        return await greenlet_spawn(self._read_aside, work)
-
-    def _read_aside(self, work: Callable[[Unit], T]) -> T:
-        with translated(), self._aside.sync_engine.connect() as connection:
-            return work(SqlUnit(connection, self._event_of))
+        return await greenlet_spawn(self._read, self._aside, work, EVERY_PLATFORM)
 
     async def write(self, work: Callable[[Unit], T]) -> T:
         return await greenlet_spawn(self._commits.run, self._writer.sync_engine.connect, work)
@@ -89,17 +85,17 @@ class PostgresStorage:
         with translated(), self._reader.sync_engine.connect() as connection:
             return not are_bypassed(connection)
 
-    def _read(self, work: Callable[[Unit], T], platform: str) -> T:
+    def _read(self, engine: AsyncEngine, work: Callable[[Unit], T], platform: str) -> T:
         with translated():
             try:
-                return self._read_once(work, platform)
+                return self._read_once(engine, work, platform)
             except exc.DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-                return self._read_once(work, platform)  # the connection was ended, most likely while idle
+                return self._read_once(engine, work, platform)  # the connection was ended, most likely while idle
 
-    def _read_once(self, work: Callable[[Unit], T], platform: str) -> T:
-        with self._reader.sync_engine.connect() as connection:
+    def _read_once(self, engine: AsyncEngine, work: Callable[[Unit], T], platform: str) -> T:
+        with engine.sync_engine.connect() as connection:
             reach_in_session(connection, platform)
             return work(SqlUnit(connection, self._event_of))
 
