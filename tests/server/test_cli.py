@@ -32,6 +32,7 @@ from server.storage import open_storage, schema
 from tests.server.process import OPTIN, Server, environment, optin, served
 from tests.support.client import Client, refused
 from tests.support.keys import made_keys
+from tests.support.memory import resident_bytes
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresCluster
 
@@ -69,16 +70,9 @@ async def test_the_first_lines_say_what_an_operator_needs(tmp_path: Path) -> Non
         async with client_of(server.target) as client:
             await client.contractor()
         assert (tmp_path / "data" / "optin.db").exists()
-        assert resident_megabytes(server) < IDLE_MEGABYTES
+        assert resident_bytes(server.process.pid) < IDLE_MEGABYTES * 1024 * 1024
         assert server.end() == 0
         assert server.stderr == ""
-
-
-def resident_megabytes(server: Server) -> float:
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found
-    return int(found[1]) / 1024
 
 
 async def test_a_password_is_masked(tmp_path: Path, postgres: PostgresCluster, postgres_template: str) -> None:
