@@ -180,6 +180,7 @@ def _grpc_server(settings: Settings, observer: Observer, *, share_port: bool) ->
         calls_in_flight=settings.calls_in_flight,
         observer=observer,
         certificates=certificates_of(settings),
+        behind_proxy=settings.insecure_behind_proxy,
     )
 
 

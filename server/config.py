@@ -128,8 +128,8 @@ class Settings(BaseSettings):
 
     @property
     def open_to_all(self) -> bool:
-        """Whether who sends no key may call: a sandbox that only this machine reaches."""
-        return self.environment is Environment.SANDBOX and _is_loopback(self.host)
+        """Whether who sends no key may call: a sandbox that only this machine reaches, and no proxy of it."""
+        return self.environment is Environment.SANDBOX and not self.insecure_behind_proxy and _is_loopback(self.host)
 
     @property
     def refusal(self) -> str:

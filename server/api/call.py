@@ -1,6 +1,5 @@
 """One call, as a servicer method sees it."""
 
-import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -130,8 +129,8 @@ class Call:
         contents = type(request)()
         contents.CopyFrom(request)
         contents.ClearField("request_id")
-        digest = hashlib.sha256(self._method.encode() + b"\0" + contents.SerializeToString(deterministic=True))
-        return RequestKey(platform=self.ctx.platform, request_id=request_id, digest=digest.digest())
+        said = self._method.encode() + b"\0" + contents.SerializeToString(deterministic=True)
+        return RequestKey.sent_by(self._caller, request_id, said, platform=self.ctx.platform)
 
 
 def changed_by(response: Message) -> str:

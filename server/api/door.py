@@ -31,8 +31,10 @@ class Told(NamedTuple):
 class Door:
     """Where callers are known, by their keys or certificates."""
 
-    def __init__(self, access: Access, *, asks_for_certificates: bool) -> None:
+    def __init__(self, access: Access, *, asks_for_certificates: bool, holds: bool) -> None:
+        """`holds`: a connection is one caller's, as it is not where a proxy shares its own out."""
         self.access = access
+        self._holds = holds
         self._asks_for_certificates = asks_for_certificates
         self._held = 0
 
@@ -57,7 +59,7 @@ class Door:
         A connection carries so many calls at a time, so that who does not heed the refusals is slowed down to that
         many a second. Each refusal would cost as much as an empty call, at the expense of other platforms.
         """
-        if self._held >= MOST_HELD:
+        if not self._holds or self._held >= MOST_HELD:
             return
         self._held += 1
         try:

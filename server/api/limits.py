@@ -10,6 +10,8 @@ AGE_MS = 30 * 60_000  # so that calls spread over servers that came later, and r
 GRACE_MS = 5 * 60_000  # for calls in flight then; a watcher goes on after its last event
 PING_MS = 10_000  # a client may ping that often, calls or none
 PINGS_TOO_OFTEN = 2  # then the connection is closed
+OUR_PING_MS = 60_000  # a watcher that went without a word gives its place back long before its connection's age ends
+PONG_MS = 20_000
 
 OPTIONS = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
@@ -25,4 +27,6 @@ OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", PING_MS),
     ("grpc.http2.max_ping_strikes", PINGS_TOO_OFTEN),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_time_ms", OUR_PING_MS),
+    ("grpc.keepalive_timeout_ms", PONG_MS),
 )

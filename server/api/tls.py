@@ -11,6 +11,7 @@ import structlog
 
 log = structlog.get_logger()
 
+BEING_REPLACED = "the files are being replaced"
 LOOK_SECONDS = 1.0  # between two looks at the files, however many connections are made
 
 
@@ -76,6 +77,10 @@ class Certificates:
             matches = getattr(error, "reason", "") != "KEY_VALUES_MISMATCH"
             rule = "must be PEM files without a password" if matches else "the key is not the certificate's"
             raise BadCertificates("--tls-cert, --tls-key", rule) from None
+        except OSError:
+            raise BadCertificates("--tls-cert, --tls-key", BEING_REPLACED) from None
+        if (cert, key) != (_read("--tls-cert", self._cert), _read("--tls-key", self._key)):
+            raise BadCertificates("--tls-cert, --tls-key", BEING_REPLACED)  # what was checked is not what was read
         client_ca = None
         if self._client_ca is not None:
             client_ca = _read("--tls-client-ca", self._client_ca)
@@ -101,10 +106,11 @@ def _stamp(path: Path) -> object:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-NAMES = ("x509_subject_alternative_name", "x509_common_name")
-
-
 def certificate_names(context: grpc.aio.ServicerContext[Any, Any]) -> tuple[str, ...]:
-    """The names in the certificate that the caller has shown and a CA of ours has signed."""
+    """The names in the certificate that the caller has shown and a CA of ours has signed.
+
+    Its alternative names; its common name only where it has none (RFC 6125, 6.4.4).
+    """
     shown = context.auth_context()
-    return tuple(name.decode("utf-8", "replace") for kind in NAMES for name in shown.get(kind, ()))
+    names = shown.get("x509_subject_alternative_name") or shown.get("x509_common_name") or ()
+    return tuple(name.decode("utf-8", "replace") for name in names)

@@ -1,11 +1,12 @@
 """`optin platform` and `optin key`: who may call."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 import typer
 
+from server.app import utc_now
 from server.commands.beside import write
 from server.commands.explained import fail, run_or_explain, settings_from
 from server.config import duration
@@ -130,7 +131,7 @@ def revoke_key(id_: Annotated[str, typer.Argument(metavar="ID", help="key_...")]
 
 def _write(database_url: str | None, work: Callable[[Unit, datetime], T]) -> T:
     settings = settings_from({"database_url": database_url})
-    return run_or_explain(write(settings.url, lambda unit: work(unit, datetime.now(UTC))), settings)
+    return run_or_explain(write(settings.url, lambda unit: work(unit, utc_now())), settings)
 
 
 def _text(name: str, value: str, most: int) -> str:
@@ -166,7 +167,7 @@ def _print_platforms(found: Sequence[Platform]) -> None:
 
 
 def _print_keys(found: Sequence[Key]) -> None:
-    now = datetime.now(UTC)
+    now = utc_now()
     _print_table(
         ("id", "platform", "role", "in force", "expires", "certificate", "label"),
         [

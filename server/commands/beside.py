@@ -40,6 +40,7 @@ class Beside:
         self.sequence = storage.sequence
         self.ping = storage.ping
         self.read = storage.read
+        self.read_aside = storage.read_aside
 
     async def write(self, work: Callable[[Unit], T]) -> T:
         for _ in range(MOST_TRIES - 1):

@@ -1,12 +1,9 @@
 """`optin contractor erase`."""
 
-import sys
-
-import typer
-
 from server.api.erasing import erased_event, erased_response
 from server.app import utc_now
 from server.commands.beside import opened
+from server.commands.explained import fail
 from server.config import Settings
 from server.domain.errors import NotFound
 from server.service.erasing import ContractorIsLive, Erasing
@@ -27,9 +24,9 @@ async def print_erasure(settings: Settings, contractor_id: str) -> None:
         try:
             counts = await erasing.erase(contractor_id)
         except NotFound:
-            _refuse(f"There is no contractor {contractor_id}.")
+            fail(f"There is no contractor {contractor_id}.")
         except ContractorIsLive:
-            _refuse(f"Contractor {contractor_id} is live; end its cover with DeleteContractor first, then erase it.")
+            fail(f"Contractor {contractor_id} is live; end its cover with DeleteContractor first, then erase it.")
         remains = REMAINS[await database.rewrite_file()]
     changed = ", ".join(f"{counts[kind]} {kind}" for kind in ("records", "events", "responses"))
     print(f"Contractor {contractor_id} is erased: {changed} changed. {remains}")
@@ -39,8 +36,3 @@ def _erased_response(body: bytes, contractor: str) -> bytes:
     """Of the face that it was kept for."""
     erase = of_web.erased_response if stored.is_ours(body) else erased_response
     return erase(body, contractor)
-
-
-def _refuse(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
-    raise typer.Exit(1)

@@ -79,6 +79,9 @@ def digest_of_certificate(name: str) -> bytes:
 
 
 class Platforms(Protocol):
+    def lock(self) -> None:
+        """No other unit changes platforms and keys until this one ends."""
+
     def all(self) -> Sequence[Platform]:
         """In the order of their ids."""
 

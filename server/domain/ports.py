@@ -51,8 +51,11 @@ class Page:
 
 
 class Contractors(Protocol):
-    def lock(self, ids: Iterable[str], platform: str = EVERY_PLATFORM) -> frozenset[str]:
-        """Locks the platform's contractors until the unit ends; returns the ids that another unit keeps locked."""
+    def lock(self, ids: Iterable[str], platform: str = EVERY_PLATFORM, *, may_wait: bool = True) -> frozenset[str]:
+        """Locks the platform's contractors until the unit ends; returns the ids that another unit keeps locked.
+
+        `may_wait`: for another unit, where none of them is free; not for one that holds others already.
+        """
 
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, Contractor]:
         """Deleted ones too."""
@@ -283,6 +286,9 @@ class Conflict(Exception):
 class Storage(Protocol):
     async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
         """Reaches, where the database can see to it, this platform's rows only. Raises StorageUnavailable."""
+
+    async def read_aside(self, work: Callable[[Unit], T]) -> T:
+        """As `read`, of every platform's, on a connection that no call can keep busy. Raises StorageUnavailable."""
 
     async def write(self, work: Callable[[Unit], T]) -> T:
         """Runs the unit and returns when it is on disk; whatever is raised, nothing was written.

@@ -81,17 +81,20 @@ class Access:
 
     async def look(self) -> None:
         """Takes up what has changed. Raises StorageUnavailable."""
-        version = await self._storage.read(lambda unit: unit.keys.version())
+        version = await self._storage.read_aside(lambda unit: unit.keys.version())
         if version == self._version:
             return
         # Keys first: whatever is made meanwhile, each has its platform.
-        keys, platforms = await self._storage.read(lambda unit: (unit.keys.all(), unit.platforms.all()))
+        keys, platforms = await self._storage.read_aside(lambda unit: (unit.keys.all(), unit.platforms.all()))
         for platform in platforms:
-            if known := self._allowances.get(platform.id):
-                known.set(platform)
+            if allowance := self._allowances.get(platform.id):
+                allowance.set(platform)
             else:
                 self._allowances[platform.id] = _Allowance(platform, self._processes)
-        self._keys = {key.digest: (key, _caller(key)) for key in keys if key.revoke_time is None}
+        # Revoked ones too, which refuse; of several for one certificate the one in force comes last.
+        now = self._clock()
+        in_order = sorted(keys, key=lambda key: (key.counts(now), key.id))
+        self._keys = {key.digest: (key, _caller(key)) for key in in_order}
         self._version = version
 
     async def follow(self) -> None:
@@ -114,10 +117,12 @@ class Access:
             if not SECRET.fullmatch(secret):
                 raise InvalidCredentials
             return self._known(digest_of_secret(secret))
-        for name in certificates:
-            if (digest := digest_of_certificate(name)) in self._keys:
-                return self._known(digest)
-        if certificates or not self.open_to_all:
+        if certificates:
+            bound = [digest for name in certificates if (digest := digest_of_certificate(name)) in self._keys]
+            if len(bound) != 1:  # of two names with keys, neither is chosen
+                raise InvalidCredentials
+            return self._known(bound[0])
+        if not self.open_to_all:
             raise InvalidCredentials
         return ANYBODY
 

@@ -51,7 +51,8 @@ class CreateAssignments:
         results: dict[int, Result] = {}
         for platform, positions in by_platform.items():
             with unit.within(platform):
-                made = _Batch(unit, platform, self).run([creations[p] for p in positions])
+                # Who holds one platform's contractors and waited for another's could wait in a circle.
+                made = _Batch(unit, platform, self).run([creations[p] for p in positions], may_wait=not results)
             results.update(zip(positions, made, strict=True))
         return [results[position] for position in range(len(creations))]
 
@@ -68,10 +69,11 @@ class _Batch:
         self._pending: list[PendingBinding] = []
         self._requests: list[StoredRequest] = []
 
-    def run(self, creations: Sequence[Creation]) -> list[Result]:
+    def run(self, creations: Sequence[Creation], *, may_wait: bool) -> list[Result]:
         # The lock comes before the look at the request ids: a repeat has the same contractor, so whoever holds
         # the lock sees what the first call left.
-        locked = self._unit.contractors.lock((c.request.contractor for c in creations), self._platform)
+        wanted = [c.request.contractor for c in creations]
+        locked = self._unit.contractors.lock(wanted, self._platform, may_wait=may_wait)
         self._seen = dict(self._unit.requests.find(self._platform, {c.key.request_id for c in creations if c.key}))
         fresh = [c for c in creations if c.key is None or c.key.request_id not in self._seen]
         self._facts = FactsOf(self._unit, self._platform, [c.request for c in fresh])

@@ -80,13 +80,16 @@ def place(event: Event) -> int:
 
 
 class _Watcher:
-    def __init__(self, still_known: Callable[[], object]) -> None:
+    def __init__(self, wanted: Wanted, still_known: Callable[[], object]) -> None:
+        self._wanted = wanted
         self._still_known = still_known
         self._news: deque[News] = deque()
         self._arrived = asyncio.Event()
         self._over: DomainError | None = None
 
     def tell(self, news: News) -> None:
+        if not news.of(self._wanted, 0):  # others', which must not fill its queue
+            return
         if len(self._news) >= MOST_MESSAGES:
             self.end(Overloaded(limit="the watcher reads too slowly"))
         elif self._over is None:
@@ -179,7 +182,7 @@ class Feed:
                 more = len(missed) == MOST_EVENTS
                 for message in self._messages(missed, wanted):
                     yield message
-            with self._joined(seen, still_known) as (watcher, told):
+            with self._joined(wanted, seen, still_known) as (watcher, told):
                 while seen < told:  # came out between the last look and joining
                     missed, seen = await self._missed(wanted, seen)
                     for message in self._messages(missed, wanted):
@@ -219,11 +222,11 @@ class Feed:
             self.streams -= 1
 
     @contextmanager
-    def _joined(self, seen: int, still_known: Callable[[], object]) -> Iterator[tuple[_Watcher, int]]:
+    def _joined(self, wanted: Wanted, seen: int, still_known: Callable[[], object]) -> Iterator[tuple[_Watcher, int]]:
         """A watcher, and the position after which it will be told of everything."""
         if not self._watchers:
             self._last = seen
-        watcher = _Watcher(still_known)
+        watcher = _Watcher(wanted, still_known)
         self._watchers.add(watcher)
         try:
             yield watcher, self._last

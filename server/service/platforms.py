@@ -1,16 +1,18 @@
 """Platforms and keys, as operators make and change them."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from server.domain.callers import Key, Platform, Role, digest_of_certificate, digest_of_secret
 from server.domain.errors import NotFound
 from server.domain.ports import Unit
 from server.domain.trail import OPERATOR, act
 from server.service.context import new_id
+
+T = TypeVar("T", Platform, Key)
 
 
 class CertificateTaken(Exception):
@@ -26,6 +28,7 @@ def create(unit: Unit, now: datetime, values: Mapping[str, Any]) -> Platform:
 
 def update(unit: Unit, now: datetime, platform_id: str, changes: Mapping[str, Any]) -> Platform:
     """Raises NotFound."""
+    unit.platforms.lock()
     platform = replace(get(unit, platform_id), update_time=now, **changes)
     unit.platforms.update(platform)
     unit.trail.record(platform.id, act(now, OPERATOR, "platform update", platform.id))
@@ -34,10 +37,7 @@ def update(unit: Unit, now: datetime, platform_id: str, changes: Mapping[str, An
 
 def get(unit: Unit, platform_id: str) -> Platform:
     """Raises NotFound."""
-    found = {platform.id: platform for platform in unit.platforms.all()}
-    if platform_id not in found:
-        raise NotFound("platform", platform_id)
-    return found[platform_id]
+    return _named("platform", platform_id, unit.platforms.all())
 
 
 def create_key(
@@ -54,6 +54,7 @@ def create_key(
 
     Raises NotFound for the platform, CertificateTaken.
     """
+    unit.platforms.lock()
     get(unit, platform_id)
     for other in unit.keys.all() if certificate else ():
         if other.certificate == certificate and other.counts(now):
@@ -78,13 +79,19 @@ def create_key(
 
 def revoke_key(unit: Unit, now: datetime, key_id: str) -> Key:
     """One that is revoked stays as it is. Raises NotFound."""
-    found = {key.id: key for key in unit.keys.all()}
-    if key_id not in found:
-        raise NotFound("key", key_id)
-    key = found[key_id]
+    unit.platforms.lock()
+    key = _named("key", key_id, unit.keys.all())
     if key.revoke_time is not None:
         return key
     key = replace(key, revoke_time=now)
     unit.keys.update(key)
     unit.trail.record(key.platform, act(now, OPERATOR, "key revoke", key.id))
     return key
+
+
+def _named(kind: str, id_: str, there: Iterable[T]) -> T:
+    """Raises NotFound."""
+    found = next((one for one in there if one.id == id_), None)
+    if found is None:
+        raise NotFound(kind, id_)
+    return found

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
-from server.domain.callers import Key, Platform, Role
+from server.domain.callers import DEFAULT_PLATFORM, Key, Platform, Role
 from server.storage import rows
 from server.storage.tables import application_sessions, job_categories, keys, platforms
+from server.storage.upserts import is_postgresql
 
 VERSION = select(
     func.count(),
@@ -19,6 +20,11 @@ VERSION = select(
 class Platforms:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def lock(self) -> None:
+        """On SQLite the unit itself is the lock."""
+        if is_postgresql(self._connection):
+            self._connection.execute(select(platforms.c.id).where(platforms.c.id == DEFAULT_PLATFORM).with_for_update())
 
     def all(self) -> list[Platform]:
         found = self._connection.execute(select(platforms).order_by(platforms.c.id)).mappings()

@@ -25,7 +25,7 @@ from server.storage.tables import contractors
 from server.storage.trail import WAITING
 
 T = TypeVar("T")
-Row = TypeVar("Row", RequestRow, EmailRow, EventRow)
+Row = TypeVar("Row", RequestRow, EmailRow, EventRow, TrailEntry)
 
 CONTRACTORS = 200  # in one transaction
 MOST_DAMAGES = 100
@@ -105,14 +105,7 @@ class Database:
 
     def trail(self) -> Iterator[TrailEntry]:
         """Those that have their places, by platform and number."""
-        after: Key | None = None
-        while True:
-            with self._transaction() as connection:
-                page = trail_page(connection, after)
-            yield from page
-            if len(page) < ROWS:
-                return
-            after = (page[-1].platform, page[-1].number or 0)
+        return self._paged(trail_page, lambda entry: (entry.platform, entry.number or 0))
 
     def waiting_trail(self) -> list[TrailEntry]:
         """The first ones that have none."""

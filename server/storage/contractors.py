@@ -33,7 +33,7 @@ class Contractors:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def lock(self, ids: Iterable[str], platform: str = EVERY_PLATFORM) -> frozenset[str]:
+    def lock(self, ids: Iterable[str], platform: str = EVERY_PLATFORM, *, may_wait: bool = True) -> frozenset[str]:
         """In id order. On SQLite the unit itself is the lock.
 
         Waits (for the connection's lock_timeout) only when none of them is free: a unit that holds some
@@ -45,7 +45,7 @@ class Contractors:
         free = self._ids(LOCK_FREE, wanted, platform)
         if free == wanted:
             return frozenset()
-        if not free:
+        if not free and may_wait:
             self._ids(LOCK, wanted, platform)
             return frozenset()
         return self._ids(EXISTING, wanted - free, platform)

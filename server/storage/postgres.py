@@ -47,11 +47,15 @@ class PostgresStorage:
         self._writer = async_engine(url, size=2)
         # Each statement has a view of its own anyway: a transaction around a read would cost two round trips.
         self._reader = async_engine(url, size=READERS, isolation_level="AUTOCOMMIT")
+        self._aside = async_engine(url, isolation_level="AUTOCOMMIT")
         self._sequencer = async_engine(url)  # of its own: it must not wait for a unit, nor a unit for it
         self._commits = Commits(event_of)
 
     async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
-        return await greenlet_spawn(self._read, work, platform)
+        return await greenlet_spawn(self._read, self._reader, work, platform)
+
+    async def read_aside(self, work: Callable[[Unit], T]) -> T:
+        return await greenlet_spawn(self._read, self._aside, work, EVERY_PLATFORM)
 
     async def write(self, work: Callable[[Unit], T]) -> T:
         return await greenlet_spawn(self._commits.run, self._writer.sync_engine.connect, work)
@@ -68,6 +72,7 @@ class PostgresStorage:
         return {name: use_of(engine.sync_engine.pool) for name, engine in engines.items()}
 
     async def close(self) -> None:
+        await self._aside.dispose()
         await self._sequencer.dispose()
         await self._reader.dispose()
         await self._writer.dispose()
@@ -80,17 +85,17 @@ class PostgresStorage:
         with translated(), self._reader.sync_engine.connect() as connection:
             return not are_bypassed(connection)
 
-    def _read(self, work: Callable[[Unit], T], platform: str) -> T:
+    def _read(self, engine: AsyncEngine, work: Callable[[Unit], T], platform: str) -> T:
         with translated():
             try:
-                return self._read_once(work, platform)
+                return self._read_once(engine, work, platform)
             except exc.DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-                return self._read_once(work, platform)  # the connection was ended, most likely while idle
+                return self._read_once(engine, work, platform)  # the connection was ended, most likely while idle
 
-    def _read_once(self, work: Callable[[Unit], T], platform: str) -> T:
-        with self._reader.sync_engine.connect() as connection:
+    def _read_once(self, engine: AsyncEngine, work: Callable[[Unit], T], platform: str) -> T:
+        with engine.sync_engine.connect() as connection:
             reach_in_session(connection, platform)
             return work(SqlUnit(connection, self._event_of))
 

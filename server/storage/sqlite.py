@@ -52,8 +52,10 @@ class SqliteStorage:
         self._lock_file: IO[str] | None = None
         self._writer = writer_engine(self.path, *(NO_CHECKPOINTS if beside else ()))
         self._reader = reader_engine(self.path)
+        self._aside = reader_engine(self.path, 1)
         self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._aside_thread = ThreadPoolExecutor(1, "sqlite-aside")
         self._commits = Commits(event_of)
 
     def hold(self) -> None:
@@ -69,7 +71,10 @@ class SqliteStorage:
                 raise FileInUse(str(self.path)) from error
 
     async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
-        return await _in_thread(self._reader_threads, self._read, work)
+        return await _in_thread(self._reader_threads, self._read, self._reader, work)
+
+    async def read_aside(self, work: Callable[[Unit], T]) -> T:
+        return await _in_thread(self._aside_thread, self._read, self._aside, work)
 
     async def write(self, work: Callable[[Unit], T]) -> T:
         return await _in_thread(self._writer_thread, self._write, work)
@@ -88,6 +93,8 @@ class SqliteStorage:
     async def close(self) -> None:
         """The writer goes last: whoever closes last checkpoints."""
         self._reader_threads.shutdown()
+        self._aside_thread.shutdown()
+        self._aside.dispose()
         self._reader.dispose()
         self._writer_thread.shutdown()
         self._writer.dispose()
@@ -110,8 +117,8 @@ class SqliteStorage:
         finally:
             connection.close()
 
-    def _read(self, work: Callable[[Unit], T]) -> T:
-        with translated(), self._reader.connect() as connection:
+    def _read(self, engine: Engine, work: Callable[[Unit], T]) -> T:
+        with translated(), engine.connect() as connection:
             return work(SqlUnit(connection, self._event_of))
 
     def _ping(self) -> None:
@@ -142,9 +149,9 @@ def writer_engine(path: Path, *more: str) -> Engine:
     return _engine(path, "BEGIN IMMEDIATE", (*pragmas, *more), 1)
 
 
-def reader_engine(path: Path) -> Engine:
+def reader_engine(path: Path, size: int = READERS) -> Engine:
     # Only the writer may checkpoint: SQLite before 3.51.3 has a race between two connections that do.
-    return _engine(path, "BEGIN", ("query_only = ON", *NO_CHECKPOINTS), READERS)
+    return _engine(path, "BEGIN", ("query_only = ON", *NO_CHECKPOINTS), size)
 
 
 def _engine(path: Path, begin: str, pragmas: tuple[str, ...], size: int) -> Engine:

@@ -1,6 +1,5 @@
 """One call, as an operation sees it."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -84,8 +83,7 @@ class Call:
         if not self.request_id:
             return None
         said = orjson.dumps((Face.WEB, *self._digested, self.body), option=orjson.OPT_SORT_KEYS)
-        digest = hashlib.sha256(said).digest()
-        return RequestKey(platform=self.ctx.platform, request_id=self.request_id, digest=digest)
+        return RequestKey.sent_by(self._caller, self.request_id, said, platform=self.ctx.platform)
 
     def _recorded(self, unit: Unit, answer: Shown) -> Reply:
         unit.trail.record(self.ctx.platform, self.ctx.act(str(answer.id)))  # type: ignore[attr-defined]

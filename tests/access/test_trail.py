@@ -8,7 +8,8 @@ from optin.v1 import resources_pb2 as pb
 from sqlalchemy import select
 
 from server.domain.callers import Role
-from server.domain.invariants.trail import broken_links
+from server.domain.invariants.books import Terms
+from server.domain.invariants.trail import broken_links, left_waiting
 from server.domain.trail import FIRST, Act, TrailEntry, following
 from server.storage.tables import trail
 from server.storage.unit import SqlUnit
@@ -79,3 +80,9 @@ def test_what_is_changed_put_in_or_taken_out_breaks_the_chain() -> None:
     assert ("pf_1", "None", "tr_x") in [finding.ids for finding in broken_links([*good[:2], unplaced, *good[2:]])]
     elsewhere = [TrailEntry(e.id, "pf_2", e.create_time, e.acts, e.number, e.hash) for e in good]
     assert len(list(broken_links([*good, *elsewhere]))) == 5
+
+
+def test_an_entry_that_waits_too_long_is_found_and_one_just_recorded_is_not() -> None:
+    terms = Terms(NOW, timedelta(seconds=10))
+    old, young = (TrailEntry(f"tr_{age}", "pf_1", NOW - timedelta(seconds=age), "[]") for age in (61, 59))
+    assert [finding.ids for finding in left_waiting([old, young], terms)] == [("pf_1", "tr_61")]

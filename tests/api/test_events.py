@@ -245,9 +245,19 @@ async def test_two_servers_tell_all_watchers_the_same_order(serve: Serving, post
         assert len(set(orders[0])) == 40
 
 
+class NewsOf:
+    def __init__(self, platform: str) -> None:
+        self._platform = platform
+
+    def of(self, wanted: feed.Wanted, _: int) -> list[bytes]:
+        return [b"news"] if wanted.platform == self._platform else []
+
+
 async def test_a_watcher_that_does_not_keep_up_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    watcher = feed._Watcher(lambda: None)
-    news = object()
+    wanted = feed.Wanted(platform="pf_1", types=frozenset(), batched=True)
+    watcher = feed._Watcher(wanted, lambda: None)
+    others, news = NewsOf("pf_2"), NewsOf("pf_1")
+    watcher.tell(others)  # type: ignore[arg-type]
     monkeypatch.setattr(feed, "MOST_MESSAGES", 1)
     watcher.tell(news)  # type: ignore[arg-type]
     assert await watcher.next() is news  # type: ignore[comparison-overlap]

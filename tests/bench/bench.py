@@ -179,6 +179,28 @@ def in_turns(runs: Mapping[str, Run], bench: Bench, callers: int) -> dict[str, l
     return measured
 
 
+def compared(
+    measured: Mapping[str, Sequence[Measured]],
+    one: str,
+    other: str,
+    *,
+    name: str,
+    title: str,
+    at_least: float,
+    aim: float,
+) -> Figure:
+    """The rate of one of two that took turns, as a share of the other's."""
+    return Figure(
+        name=name,
+        title=title,
+        value=ratio(rates(measured[one]), rates(measured[other])),
+        at_least=at_least,
+        aim=aim,
+        note=f"{middle(measured[one]).rate:,.0f} against {middle(measured[other]).rate:,.0f} calls/s",
+        numbers={name: rates(runs) for name, runs in measured.items()},
+    )
+
+
 def middle(runs: Sequence[Measured]) -> Measured:
     """Medians, each by itself."""
     return replace(

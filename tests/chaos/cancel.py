@@ -28,7 +28,7 @@ from tests.support.client import Client
 
 CALLERS = 40
 PROBES = 60
-SLOWER_AT_MOST = 3.0  # times; both are medians on a machine that others use, too
+SLOWER_AT_MOST = 10.0  # times: what waits for a lock or a connection takes far longer
 QUIET_SECONDS = 20.0
 LONGEST_SECONDS = 0.08  # to the cancellation: some are not sent by then, some have their answer
 FAULTS = ("--fault", "answers-late", "--share", "0.5", "--late", "0.1")

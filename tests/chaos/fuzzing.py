@@ -18,11 +18,12 @@ from tests.chaos.audits import audit
 from tests.chaos.book import Book
 from tests.chaos.hostile import CANARY, NASTY, Hostile
 from tests.chaos.hostile_wire import ABUSES, abuse
-from tests.chaos.observed import health_watched, resident_bytes
+from tests.chaos.observed import health_watched
 from tests.chaos.processes import Process, client_of, optin_serve
 from tests.chaos.result import Result
 from tests.chaos.world import World
 from tests.support.client import Client, Refusal
+from tests.support.memory import resident_bytes
 
 CALLERS = 24
 WIRES = 8  # connections abused at once
@@ -237,10 +238,10 @@ async def _fuzzed(
         health = await stack.enter_async_context(health_watched(target, book, health_deadline))
         warm = round(requests * WARM_UP)
         await fuzz.all(range(warm))
-        before = resident_bytes(server)
+        before = resident_bytes(server.process.pid)
         began = time.monotonic()
         await fuzz.all(range(warm, requests))
-        growth = resident_bytes(server) - before
+        growth = resident_bytes(server.process.pid) - before
         if growth > GROWTH_BYTES:
             book.broken.append(f"memory grew by {growth / 2**20:.0f} MB from {before / 2**20:.0f} MB")
         result.notes.append(

@@ -1,17 +1,14 @@
-"""A server under attack, as somebody else sees it: whether it answers health, and how much memory it takes."""
+"""A server under attack, as somebody else sees it: whether it answers health."""
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.chaos.book import Book
-from tests.chaos.processes import Process
 
 EVERY_SECONDS = 0.1
 
@@ -45,9 +42,3 @@ async def health_watched(target: str, book: Book, deadline: float) -> AsyncItera
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-
-
-def resident_bytes(server: Process) -> int:
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    (kilobytes,) = re.findall(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(kilobytes) * 1024

@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.support.memory import resident_bytes
 from tests.support.ports import free_port
 
 OPTIN = Path(sys.executable).with_name("optin")
@@ -39,8 +40,7 @@ class Served:
 
     @property
     def resident_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return resident_bytes(self.process.pid)
 
 
 @contextmanager

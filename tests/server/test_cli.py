@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -31,6 +32,7 @@ from server.storage import open_storage, schema
 from tests.server.process import OPTIN, Server, environment, optin, served
 from tests.support.client import Client, refused
 from tests.support.keys import made_keys
+from tests.support.memory import resident_bytes
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresCluster
 
@@ -68,16 +70,9 @@ async def test_the_first_lines_say_what_an_operator_needs(tmp_path: Path) -> Non
         async with client_of(server.target) as client:
             await client.contractor()
         assert (tmp_path / "data" / "optin.db").exists()
-        assert resident_megabytes(server) < IDLE_MEGABYTES
+        assert resident_bytes(server.process.pid) < IDLE_MEGABYTES * 1024 * 1024
         assert server.end() == 0
         assert server.stderr == ""
-
-
-def resident_megabytes(server: Server) -> float:
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found
-    return int(found[1]) / 1024
 
 
 async def test_a_password_is_masked(tmp_path: Path, postgres: PostgresCluster, postgres_template: str) -> None:
@@ -208,12 +203,15 @@ def test_what_would_be_unsafe_is_refused_in_one_sentence(flags: tuple[str, ...],
         ({"host": "127.8.0.1"}, True),
         ({"host": "0.0.0.0"}, False),
         ({"environment": "production"}, False),
+        ({"insecure_behind_proxy": True}, False),
     ],
 )
-def test_only_a_sandbox_on_this_machine_is_open(values: dict[str, str], is_open: bool) -> None:
+def test_only_a_sandbox_on_this_machine_is_open(values: dict[str, Any], is_open: bool) -> None:
     assert Settings(**values).open_to_all is is_open
-    assert Settings(**values, insecure_behind_proxy=True).refusal == ""
-    assert bool(Settings(**values).refusal) is not is_open
+    behind_proxy = Settings(**values | {"insecure_behind_proxy": True})
+    assert behind_proxy.refusal == ""
+    assert not behind_proxy.open_to_all
+    assert bool(Settings(**values).refusal) is not (is_open or "insecure_behind_proxy" in values)
 
 
 def test_a_bad_switch_is_one_sentence() -> None:

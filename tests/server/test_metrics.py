@@ -138,13 +138,18 @@ async def test_a_carrier_s_calls_and_its_breaker_are_seen(sqlite_url: str) -> No
         assert now("optin_carrier_call_duration_seconds_count", method="BindPolicy") == 1
         assert now.all("optin_carrier_breaker_state", "state") == {"closed": 1}
         fake.fault = Fault.ERRORS_BEFORE
-        for _ in range(5):
+        failures = 0
+        while now.all("optin_carrier_breaker_state", "state") != {
+            "open": 1
+        }:  # five in a row: an order may come between
+            failures += 1
+            assert failures <= 30
             await client.assign((await client.opted_in()).id, job.id)
-        now = await asyncio.to_thread(scrape, server.metrics_port)
-        assert now("optin_carrier_calls_total", method="BindPolicy", code="INTERNAL") == 5
-        assert now.all("optin_carrier_breaker_state", "state") == {"open": 1}
+            now = await asyncio.to_thread(scrape, server.metrics_port)
+        assert failures >= 5
+        assert now("optin_carrier_calls_total", method="BindPolicy", code="INTERNAL") == failures
         failed = {"outcome": "BINDING_FAILED", "reason": "CARRIER_UNAVAILABLE"}
-        assert now("optin_binding_reasons_total", **failed) == 5
+        assert now("optin_binding_reasons_total", **failed) == failures
     await fake.stop()
 
 

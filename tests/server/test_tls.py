@@ -153,6 +153,33 @@ def test_what_is_no_pair_is_said(pki: Pki) -> None:
         certificates.check()
 
 
+def test_files_that_are_replaced_while_they_are_looked_at_are_not_used(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = pki.settings()
+    certificates = tls.Certificates(files["tls_cert"], files["tls_key"], None)
+    read = tls._read
+
+    def replaced(flag: str, path: Path) -> bytes:
+        contents = read(flag, path)
+        if flag == "--tls-cert":  # so that the old certificate is read, and the new key
+            pki.write()
+        return contents
+
+    def gone(flag: str, path: Path) -> bytes:
+        contents = read(flag, path)
+        path.unlink()
+        return contents
+
+    for meanwhile in (replaced, gone):
+        monkeypatch.setattr(tls, "_read", meanwhile)
+        with pytest.raises(tls.BadCertificates, match="being replaced"):
+            certificates.check()
+    monkeypatch.setattr(tls, "_read", read)
+    pki.write()
+    certificates.check()
+
+
 async def test_who_connects_and_says_nothing_is_let_go(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     others = tuple(option for option in limits.OPTIONS if option[0] != "grpc.server_handshake_timeout_ms")
     assert len(others) == len(limits.OPTIONS) - 1

@@ -10,7 +10,7 @@ import grpc
 from optin.v1 import job_service_pb2 as jobs_pb
 from optin.v1 import job_service_pb2_grpc
 
-from tests.bench.bench import Bench, Figure, Run, in_turns, middle, rates, ratio, reuse, sending
+from tests.bench.bench import Bench, Figure, Run, compared, in_turns, reuse, sending
 from tests.bench.clients import H2LOAD, Measured, RunFailed, h2load
 from tests.load.serving import Served
 from tests.support.keys import made_key, made_platform
@@ -34,14 +34,14 @@ def neighbour(bench: Bench) -> Figure:
             "beside": _beside(shared, key, sending(h2load, shared, request)),
         }
         measured = in_turns(runs, bench, CALLERS)
-    return Figure(
+    return compared(
+        measured,
+        "beside",
+        "alone",
         name="neighbour",
         title=f"create-assignment (reuse) beside a platform that offers {OFFERED} calls/s against a limit of {LIMIT}",
-        value=ratio(rates(measured["beside"]), rates(measured["alone"])),
         at_least=0.90,
         aim=0.95,
-        note=f"{middle(measured['beside']).rate:,.0f} against {middle(measured['alone']).rate:,.0f} calls/s",
-        numbers={name: rates(runs) for name, runs in measured.items()},
     )
 
 

@@ -1,6 +1,6 @@
 """What those who operate the server pay for seeing what it does."""
 
-from tests.bench.bench import Bench, Figure, in_turns, middle, rates, ratio, reuse, sending
+from tests.bench.bench import Bench, Figure, compared, in_turns, reuse, sending
 from tests.bench.clients import h2load
 
 CALLERS = 50
@@ -15,12 +15,12 @@ def observed(bench: Bench) -> Figure:
     with bench.server(*UNSEEN) as unseen, bench.server(*SEEN) as seen:
         runs = {"unseen": sending(h2load, unseen, request), "seen": sending(h2load, seen, request)}
         measured = in_turns(runs, bench, CALLERS)
-    return Figure(
+    return compared(
+        measured,
+        "seen",
+        "unseen",
         name="observed",
         title="create-assignment (reuse) with metrics and access log, against neither",
-        value=ratio(rates(measured["seen"]), rates(measured["unseen"])),
         at_least=0.92,
         aim=0.95,
-        note=f"{middle(measured['seen']).rate:,.0f} against {middle(measured['unseen']).rate:,.0f} calls/s",
-        numbers={name: rates(runs) for name, runs in measured.items()},
     )

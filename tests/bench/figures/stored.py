@@ -3,7 +3,7 @@
 import random
 from dataclasses import replace
 
-from tests.bench.bench import Bench, Figure, in_turns, middle, rates, ratio, reuse, sending
+from tests.bench.bench import Bench, Figure, compared, in_turns, reuse, sending
 from tests.bench.clients import wire_calls
 from tests.bench.seed import seed
 
@@ -25,12 +25,12 @@ def stored(bench: Bench) -> Figure:
         }
         measured = in_turns(runs, bench, CALLERS)
     full.unlink()
-    return Figure(
+    return compared(
+        measured,
+        "full",
+        "empty",
         name="stored",
         title=f"throughput with {contractors * each:,} assignments and {contractors:,} contractors, against none",
-        value=ratio(rates(measured["full"]), rates(measured["empty"])),
         at_least=0.85,
         aim=0.95,
-        note=f"{middle(measured['full']).rate:,.0f} against {middle(measured['empty']).rate:,.0f} calls/s",
-        numbers={name: rates(runs) for name, runs in measured.items()},
     )
