@@ -25,6 +25,7 @@ from server.domain.carrier import Carrier, RemoteCarrier
 from server.domain.observing import Observer
 from server.domain.ports import Clock
 from server.health import following
+from server.linked import links_of
 from server.observed import observed, sampling
 from server.service import expiry, retention
 from server.service.access import Access
@@ -33,7 +34,6 @@ from server.service.binding import Binder
 from server.service.calls import Calls, Terms
 from server.service.events import Responses, event_maker
 from server.service.feed import Feed
-from server.service.gate import Gate
 from server.service.remote import ROUND_SECONDS as RECONCILE_SECONDS
 from server.service.remote import RemoteBindings
 from server.service.rounds import rounds
@@ -118,12 +118,13 @@ async def running(
         create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered, responses=RESPONSES)
         access = Access(storage, clock, open_to_all=settings.open_to_all, processes=settings.workers)
         await access.look()
-        calls = Calls(
-            storage, writer, create, settlements, remote, clock, _terms(settings), feed, access, seen.observer
-        )
-        server.offer(calls)
         port = server.bind(settings.host, settings.port)
-        web, http_port = _web(settings, calls, server.gate, seen.observer, share_port=share_port)
+        web, http_port = _web(settings, share_port=share_port)
+        links, terms = links_of(settings, http_port), _terms(settings)
+        calls = Calls(storage, writer, create, settlements, remote, clock, terms, feed, access, seen.observer, links)
+        server.offer(calls)
+        if web is not None:
+            web.offer(calls, server.gate, seen.observer, event_data, version=__version__)
         # Stopped in the opposite order: calls in flight, what they left under way, the writer, its events.
         writer.start()
         stack.push_async_callback(feed.finish)
@@ -157,9 +158,7 @@ async def _stop(server: GrpcServer, web: "WebServer | None") -> None:
     await asyncio.gather(*faces)
 
 
-def _web(
-    settings: Settings, calls: Calls, gate: Gate, observer: Observer, *, share_port: bool
-) -> tuple["WebServer | None", int | None]:
+def _web(settings: Settings, *, share_port: bool) -> tuple["WebServer | None", int | None]:
     """With its port; none unless it is asked for. Raises PortTaken."""
     if settings.http_port is None:
         return None, None
@@ -170,7 +169,6 @@ def _web(
         port = web.bind(settings.host, settings.http_port)
     except (OSError, UnicodeError) as error:  # UnicodeError: no host has such a name
         raise PortTaken(address_of(settings.host, settings.http_port), flag="--http-port") from error
-    web.offer(calls, gate, observer, event_data, version=__version__)
     return web, port
 
 

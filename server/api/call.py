@@ -1,12 +1,14 @@
 """One call, as a servicer method sees it."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
+from server.api import links
 from server.api.statuses import status_of
 from server.domain.callers import Caller
 from server.domain.decision import AssignmentRequest
@@ -55,13 +57,13 @@ class Call:
         if self._caller.is_underwriter:
             await self._go_where_the_work_is(request)
         try:
-            return await method(request, self)
+            return self._linked(await method(request, self))
         except Retryable:
             raise
         except DomainError:
             # A repeat may be refused where the first was not: days go by, and another server may have done it just now.
             if first := await self._kept(request):
-                return first
+                return self._linked(first)
             raise
 
     async def answer_item(self, method: Method, request: Message) -> Message | Reply | Status:
@@ -73,6 +75,9 @@ class Call:
             if not isinstance(error, DomainError):
                 log.exception("item", method=name, call_id=self._call_id)
             return status_of(error, self._call_id)
+
+    def _linked(self, answer: Message | Reply) -> Message | Reply:
+        return links.put_into(answer, self._method, partial(self._calls.link, self.ctx))
 
     async def _go_where_the_work_is(self, request: Message) -> None:
         resource = getattr(request, "id", "") or getattr(request, "category_code", "")

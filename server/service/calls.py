@@ -15,6 +15,7 @@ from server.service.binding import Asked, Binder
 from server.service.context import Context
 from server.service.feed import Feed
 from server.service.issuing import Attempt
+from server.service.links import Links
 from server.service.once import Reply, RequestKey, Result, once
 from server.service.remote import RemoteBindings
 from server.service.waiting import Settlements
@@ -45,7 +46,9 @@ class Calls:
         feed: Feed,
         access: Access,
         observer: Observer = UNOBSERVED,
+        links: Links | None = None,
     ) -> None:
+        """`links`: to the contractor's page, where there is one."""
         self._storage = storage
         self._writer = writer
         self._create_assignments = create_assignments
@@ -56,6 +59,7 @@ class Calls:
         self.feed = feed
         self.access = access
         self._observer = observer
+        self.links = links
 
     @property
     def binder(self) -> Binder:
@@ -78,6 +82,10 @@ class Calls:
             withholds_premium=self.terms.withholds_premium if withholds is None else withholds,
             session_ttl=self.terms.session_ttl,
         )
+
+    def link(self, ctx: Context, contractor: str, session: str) -> str:
+        """To the page of an application session, for this caller; empty: there is none."""
+        return self.links.url(ctx, contractor, session) if self.links else ""
 
     async def read(self, ctx: Context, work: Callable[[Unit], T]) -> T:
         return await self._storage.read(work, ctx.platform)

@@ -42,6 +42,10 @@ class Call:
             platform = await self._calls.access.platform_of_work(self._caller, self.id, reads=reads)
             self.ctx = self._calls.context(self._caller, self._method, platform, Face.WEB)
 
+    def link(self, contractor: str, session: str) -> str:
+        """To the contractor's page; empty: there is none for this caller."""
+        return self._calls.link(self.ctx, contractor, session)
+
     async def read(self, work: Callable[[Unit], T]) -> T:
         return await self._calls.read(self.ctx, work)
 

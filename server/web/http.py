@@ -4,20 +4,18 @@ import asyncio
 import base64
 import binascii
 import re
-import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import orjson
-import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from uuid_utils import uuid7
 
 from server.domain.callers import Caller
-from server.domain.errors import DomainError, NotFound, Overloaded, Retryable
-from server.domain.observing import Ended, Observer
+from server.domain.errors import DomainError, NotFound, Retryable
+from server.domain.observing import Observer
 from server.service import roles
 from server.service.access import BEARER
 from server.service.calls import Calls
@@ -28,16 +26,13 @@ from server.service.parsing import parsed
 from server.web import errors, stored
 from server.web.asked import Changes
 from server.web.call import Call
+from server.web.noted import Line, code_of
 from server.web.operation import Answer, Operation
-from server.web.shown import listed
-
-log = structlog.get_logger("optin.call")
+from server.web.shown import ApplicationSession, listed
 
 LARGEST_BODY = 256 * 1024
 BODY_SECONDS = 20
-CALL_ID = "x-call-id"
 REQUEST_IDS = ("ten99policy-idempotent-key", "idempotency-key")
-PRINTABLE = re.compile(r"[\x21-\x7e]{1,64}")
 JSON = re.compile(r"application/([a-z0-9.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 BASIC = "basic "
 CATEGORY = "job_category"
@@ -53,11 +48,8 @@ class Handler:
         self._began = observer.call(operation.rpc, streamed=False)
 
     async def answer(self, request: Request) -> Response:
-        started = time.perf_counter()
-        call_id, caller = call_id_of(request), None
-        ended = self._began(request.headers.items(), call_id)
-        error: Exception | None = None
-        reply = Reply(b"")
+        caller, reply, error = None, Reply(b""), None
+        line = Line(self._operation.name, self._began, self._gate, request)
         try:
             with self._gate:
                 caller = self._calls.access.caller(_authorization(request))
@@ -65,21 +57,15 @@ class Handler:
                 with self._calls.access.admitted(caller):
                     reply = await self._answer(request, caller)
         except ClientDisconnect:
-            self._note(call_id, caller, started, reply, "CANCELLED", None, ended)
+            line.end("CANCELLED", caller=caller)
             return Response(status_code=400)  # nobody reads it
         except asyncio.CancelledError:
-            self._note(call_id, caller, started, reply, "CANCELLED", None, ended)
+            line.end("CANCELLED", caller=caller)
             raise
         except Exception as raised:
             error = raised
-        response = failed(self._own(error), call_id) if error else self._succeeded(reply, call_id)
-        code = errors.CODES.get(response.status_code, "OK") if error else "OK"
-        with suppress(Exception):  # a log that cannot be written changes no answer
-            self._note(call_id, caller, started, reply, code, error, ended)
-        if error is not None:
-            error.with_traceback(
-                None
-            )  # which would keep this frame, and so the request, until the next look for garbage
+        response = failed(self._own(error), line.call_id) if error else self._succeeded(reply, line.call_id)
+        line.end(code_of(response, error), error, caller=caller, reply=reply)
         return response
 
     async def _answer(self, request: Request, caller: Caller) -> Reply:
@@ -98,14 +84,23 @@ class Handler:
             call.request_id = _request_id(request)
         await call.go_where_the_work_is()
         try:
-            return _reply(await operation.handler(call, self._asked(request, body)))
+            return self._linked(call, _reply(await operation.handler(call, self._asked(request, body))))
         except Retryable:
             raise
         except DomainError:
             # A repeat may be refused where the first was not: days go by, and another server may have done it just now.
             if first := await call.kept():
-                return first
+                return self._linked(call, first)
             raise
+
+    def _linked(self, call: Call, reply: Reply) -> Reply:
+        """With the links to the contractor's page, which are made now and never kept."""
+        if ApplicationSession not in self._operation.shows:
+            return reply
+        body = orjson.loads(stored.unpacked(reply.body))
+        for session in body if self._operation.many else [body]:
+            session["url"] = call.link(session["contractor"], session["id"]) or None
+        return replace(reply, body=orjson.dumps(body))
 
     def _asked(self, request: Request, body: Mapping[str, Any]) -> Any:
         """Raises InvalidFields."""
@@ -125,39 +120,6 @@ class Handler:
     def _succeeded(self, reply: Reply, call_id: str) -> Response:
         headers = {"request-id": call_id} | ({"idempotent-replayed": "true"} if reply.replayed else {})
         return _json(self._operation.status, stored.unpacked(reply.body), headers)
-
-    def _note(
-        self,
-        call_id: str,
-        caller: Caller | None,
-        started: float,
-        reply: Reply,
-        code: str,
-        error: Exception | None,
-        ended: Ended,
-    ) -> None:
-        seconds = time.perf_counter() - started
-        ended(code, seconds)
-        if isinstance(error, Overloaded):
-            self._gate.tell_refused(error)
-            return
-        entry = {"method": self._operation.name, "code": code, "ms": round(seconds * 1000, 2), "call_id": call_id}
-        if caller is not None:
-            entry["caller"] = caller.actor
-        if reply.outcome or reply.replayed:
-            entry["outcome"] = reply.outcome or "REPLAYED"
-        if error is None:
-            log.info("call", **entry)
-        elif isinstance(error, DomainError):
-            log.info("call", **entry, reason=error.reason)
-        else:
-            log.error("call", **entry, exc_info=error)
-
-
-def call_id_of(request: Request) -> str:
-    """The caller's, when it is one that can stand in a log; else a new one."""
-    told = request.headers.get(CALL_ID, "")
-    return told if PRINTABLE.fullmatch(told) else str(uuid7())
 
 
 def failed(error: Exception, call_id: str) -> Response:
@@ -202,15 +164,7 @@ def _request_id(request: Request) -> str:
 
 async def _body(request: Request) -> Mapping[str, Any]:
     """Raises MalformedBody, BodyTooLarge, BodyTooSlow."""
-    read = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                read += chunk
-                if len(read) > LARGEST_BODY:
-                    raise errors.BodyTooLarge(most=str(LARGEST_BODY))
-    except TimeoutError:
-        raise errors.BodyTooSlow(seconds=str(BODY_SECONDS)) from None
+    read = await bytes_of(request, LARGEST_BODY)
     if not read:
         return {}
     if not JSON.fullmatch(request.headers.get("content-type", "")):
@@ -222,3 +176,17 @@ async def _body(request: Request) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         raise errors.MalformedBody
     return body
+
+
+async def bytes_of(request: Request, most: int) -> bytes:
+    """The body. Raises BodyTooLarge, BodyTooSlow."""
+    read = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                read += chunk
+                if len(read) > most:
+                    raise errors.BodyTooLarge(most=str(most))
+    except TimeoutError:
+        raise errors.BodyTooSlow(seconds=str(BODY_SECONDS)) from None
+    return bytes(read)

@@ -19,10 +19,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from server.domain.observing import Observer
 from server.service.calls import Calls
 from server.service.gate import Gate
+from server.service.links import PATH
 from server.web import docs, errors, openapi
-from server.web.http import Handler, call_id_of, failed
+from server.web.http import Handler, failed
+from server.web.noted import call_id_of
 from server.web.operation import PREFIX, Operation
 from server.web.operations import EventData, every
+from server.web.page import refusals
+from server.web.page.pages import Pages
+from server.web.page.texts import texts_for
 
 MOST_CONNECTIONS = 1_000
 LARGEST_HEAD = 16 * 1024  # the request line and the headers
@@ -149,12 +154,13 @@ def _app(operations: tuple[Operation, ...], calls: Calls, gate: Gate, observer: 
     def show_page(_: Request) -> Response:
         return Response(page, media_type="text/html", headers=PAGE_HEADERS)
 
+    pages = Pages(calls, calls.links, gate, observer).routes if calls.links else []
     routes = [
         Route(PREFIX + operation.path, Handler(operation, calls, gate, observer).answer, methods=[operation.verb])
         for operation in sorted(operations, key=lambda operation: "{" in operation.path)
     ]
     app = Starlette(
-        routes=[*routes, Route(f"{PREFIX}/openapi.json", show_document), Route("/docs", show_page)],
+        routes=[*routes, *pages, Route(f"{PREFIX}/openapi.json", show_document), Route("/docs", show_page)],
         exception_handlers={HTTPException: _no_such_path},
     )
     app.router.redirect_slashes = False
@@ -163,4 +169,7 @@ def _app(operations: tuple[Operation, ...], calls: Calls, gate: Gate, observer: 
 
 def _no_such_path(request: Request, error: Exception) -> Response:
     wrong_method = isinstance(error, HTTPException) and error.status_code == 405
-    return failed(errors.NoSuchMethod() if wrong_method else errors.NoSuchPath(), call_id_of(request))
+    told = errors.NoSuchMethod() if wrong_method else errors.NoSuchPath()
+    if request.url.path.startswith(f"{PATH}/"):
+        return refusals.page(told, texts_for(request.headers.get("accept-language", "")), call_id_of(request))
+    return failed(told, call_id_of(request))
