@@ -69,7 +69,8 @@ class Information(Screen):
     def on_record(self, known: Known) -> Typed:
         contractor = known.contractor
         names = {name: getattr(contractor, name) for name in NAMES}
-        return names | {name: getattr(contractor.address, name) for name in ADDRESS} | {"phone": dialled(contractor)}
+        address = {name: getattr(contractor.address, name) for name in ADDRESS}
+        return {**names, **address, "phone": dialled(contractor.phone), "postalcode": spaced(address["postalcode"])}
 
     def step(self, known: Known, typed: Typed) -> application.Step:
         """Only what differs from the record is a correction; an address is corrected as a whole."""
@@ -167,11 +168,15 @@ def screen_named(name: str) -> Screen | None:
     return next((screen for screen in SCREENS if screen.name == name), None)
 
 
-def dialled(contractor: Contractor) -> str:
+def dialled(phone: str) -> str:
     """As it is written where it is: a US number without its country."""
-    number = phonenumbers.parse(contractor.phone, "US")
+    number = phonenumbers.parse(phone, "US")
     form = phonenumbers.PhoneNumberFormat
     return phonenumbers.format_number(number, form.NATIONAL if number.country_code == 1 else form.INTERNATIONAL)
+
+
+def spaced(postalcode: str) -> str:
+    return f"{postalcode[:5]}-{postalcode[5:]}" if len(postalcode) == 9 else postalcode
 
 
 def answered(question: Question, typed: str) -> dict[str, bool | int | str]:

@@ -19,7 +19,6 @@ from server.web.page.texts import Texts
 COOKIE = "optin_form"  # marks a browser, so that forms of others' pages are not taken
 LONGEST_MARK = 64
 NOTICES = frozenset({"moved", "send_again", "busy"})
-SHOWN_ADDRESS = ("line1", "line2", "locality", "region", "postalcode")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +59,7 @@ def screen(
 ) -> Response:
     session, texts = visit.known.session, visit.texts
     browser = visit.browser or secrets.token_urlsafe()
-    place = SCREENS.index(shown)
+    place, form = SCREENS.index(shown), visit.known.form
     values = {
         "name": shown.name,
         "screens": [{"name": each.name, "is_open": each.due <= session.step} for each in SCREENS],
@@ -70,8 +69,10 @@ def screen(
         "mark": visit.links.mark(browser, session.id),
         "typed": typed,
         "errors": errors or {},
+        "about": {q.id: q.text for q in form.questions} | {d.id: f"{d.title}:" for d in form.documents},
+        "is_over": shown.due < session.step,
         "notice": notice if notice in NOTICES else "",
-        "form": visit.known.form,
+        "form": form,
         "legal_name": visit.known.legal_name,
         "what_for": _what_for(visit),
         "types": () if session.is_general_opt_in else [texts["coverage"][t.name] for t in session.coverage_types],
@@ -116,8 +117,7 @@ def _summed_up(visit: Visit) -> Iterator[dict[str, Any]]:
         return
     record = Information().on_record(known)
     full_name = " ".join(filter(None, (record[name] for name in ("first_name", "middle_name", "last_name"))))
-    address = "\n".join(filter(None, (record[name] for name in SHOWN_ADDRESS)))
-    lines = [(labels["name"], full_name), (labels["phone"], record["phone"]), (labels["address"], address)]
+    lines = [(labels["name"], full_name), (labels["phone"], record["phone"]), (labels["address"], _address(record))]
     yield {"screen": Information.name, "heading": labels["information"], "lines": lines}
     said = Questions().on_record(known)
     answers = [
@@ -129,3 +129,10 @@ def _summed_up(visit: Visit) -> Iterator[dict[str, Any]]:
     names = Documents().on_record(known)
     signed = [(d.title, labels["signed"].format(name=names[d.id])) for d in known.form.documents]
     yield {"screen": Documents.name, "heading": labels["documents"], "lines": signed}
+
+
+def _address(record: Typed) -> str:
+    """As on an envelope."""
+    place = " ".join(filter(None, (record["region"], record["postalcode"])))
+    last = ", ".join(filter(None, (record["locality"], place)))
+    return "\n".join(filter(None, (record["line1"], record["line2"], last)))
