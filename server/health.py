@@ -8,6 +8,7 @@ import structlog
 
 from server.api.server import GrpcServer
 from server.domain.ports import Storage
+from server.service.tasks import cancelled
 
 log = structlog.get_logger()
 
@@ -24,8 +25,7 @@ async def following(storage: Storage, server: GrpcServer) -> AsyncIterator[None]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await cancelled([task])
 
 
 async def _follow(storage: Storage, server: GrpcServer) -> None:

@@ -1,10 +1,24 @@
 """Work that goes on when its caller goes away, and that the server waits for when it stops."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+ASK_AGAIN_SECONDS = 0.25
+
+
+async def cancelled(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Returns when they have ended.
+
+    One cancellation may be lost below us: `asyncio.wait_for`, which drivers and their pools use, does so before
+    Python 3.12 when it comes together with what was waited for. A loop would then go on for ever, and so would a stop.
+    """
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=ASK_AGAIN_SECONDS)
 
 
 class Tasks:
@@ -28,8 +42,6 @@ class Tasks:
             task.exception()  # seen: whoever waits for the task has it too
 
     async def drain(self) -> None:
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await cancelled(self._loops)
         while self._running:
             await asyncio.wait(self._running)
