@@ -26,6 +26,7 @@ def own_address(settings: Settings, http_port: int | None) -> str:
 
 def _kept(settings: Settings) -> Sequence[str]:
     """Of a sandbox on SQLite: beside the database, for nobody else to read, so that links outlive the server."""
+    assert settings.url.get_backend_name() == "sqlite", settings.refusal  # noqa: S101 - it was asked before
     file = Path(f"{settings.url.database}.link-secret")
     try:
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

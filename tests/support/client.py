@@ -108,13 +108,14 @@ class Client:
         job = pb.Job(name="Picker", category_code=code, address=address, **changes)
         return (await self.jobs.CreateJob(jobs_pb.CreateJobRequest(job=job))).job
 
-    async def session(self, contractor: str, work_state: str = "CA") -> pb.ApplicationSession:
+    async def get_contractor(self, contractor: str) -> pb.Contractor:
+        request = contractors_pb.GetContractorRequest(id=contractor)
+        return (await self.contractors.GetContractor(request)).contractor
+
+    async def session(self, contractor: str, work_state: str = "CA", **changes: str) -> pb.ApplicationSession:
+        urls = {"success_url": "https://yourapp.com/success", "cancel_url": "https://yourapp.com/cancel"}
         session = pb.ApplicationSession(
-            contractor=contractor,
-            success_url="https://yourapp.com/success",
-            cancel_url="https://yourapp.com/cancel",
-            is_general_opt_in=True,
-            work_state=work_state,
+            contractor=contractor, is_general_opt_in=True, work_state=work_state, **urls | changes
         )
         request = sessions_pb.CreateApplicationSessionRequest(application_session=session)
         return (await self.sessions.CreateApplicationSession(request)).application_session
@@ -127,6 +128,10 @@ class Client:
         """Of a complete general opt-in: withdraws it."""
         request = sessions_pb.CancelApplicationSessionRequest(id=session)
         return (await self.sessions.CancelApplicationSession(request)).application_session
+
+    async def expire_session(self, session: str) -> pb.ApplicationSession:
+        request = sessions_pb.ExpireApplicationSessionRequest(id=session)
+        return (await self.sessions.ExpireApplicationSession(request)).application_session
 
     async def submit(self, session: str, **step: Any) -> pb.ApplicationSession:
         request = sessions_pb.SubmitApplicationStepRequest(id=session, **step)

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -12,12 +13,15 @@ from typing import Any
 
 import grpc
 import pytest
+from sqlalchemy import make_url
 
 from server.app import running
 from server.config import Settings
 from tests.conftest import Clock
 from tests.support.client import Client
 from tests.support.keys import made_keys
+
+SECRET = "a secret of these tests with 40 characters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,11 @@ class House:
     client: Client
     url: str
 
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """From the SQLite file."""
+        with closing(sqlite3.connect(str(make_url(self.url).database))) as connection:
+            return connection.execute(query).fetchall()
+
 
 Serving = Callable[..., AbstractAsyncContextManager[House]]
 
@@ -89,7 +98,7 @@ def serve_http(tmp_path: Path, clock: Clock, sqlite_template: Path) -> Serving:
         if "database_url" not in settings:
             shutil.copy(sqlite_template, tmp_path / "optin.db")
             settings["database_url"] = f"sqlite+aiosqlite:///{tmp_path}/optin.db"
-        chosen = Settings(port=0, http_port=0, **settings)
+        chosen = Settings(port=0, http_port=0, **{"link_secret": SECRET} | settings)
         keys = [] if chosen.open_to_all else await made_keys(chosen.database_url)
         async with (
             running(chosen, carrier=carrier, clock=clock) as server,
