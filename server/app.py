@@ -129,14 +129,11 @@ async def running(
         writer.start()
         stack.push_async_callback(feed.finish)
         stack.push_async_callback(writer.close)
-        _keep_up(tasks, writer, clock, settings)
+        _keep_up(tasks, writer, clock, settings, remote)
         tasks.start_loop(feed.run())
         tasks.start_loop(access.follow())
         if seen.metrics is not None:
             tasks.start_loop(sampling(seen.metrics, server, feed, writer, storage))
-        if remote is not None:
-            tasks.start_loop(rounds("recovery", remote.recover, RECONCILE_SECONDS))
-            tasks.start_loop(rounds("reconciliation", remote.reconcile, RECONCILE_SECONDS))
         stack.push_async_callback(tasks.drain)
         await _start(server, web)
         stack.push_async_callback(_stop, server, web)
@@ -189,12 +186,15 @@ def certificates_of(settings: Settings) -> Certificates | None:
     return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
 
-def _keep_up(tasks: Tasks, writer: Writer, clock: Clock, settings: Settings) -> None:
+def _keep_up(tasks: Tasks, writer: Writer, clock: Clock, settings: Settings, remote: RemoteBindings | None) -> None:
     """What time alone brings about."""
     for some, keep in ((retention.requests, settings.request_id_ttl), (retention.events, settings.event_ttl)):
         step = partial(retention.sweep, writer, clock, some, keep)
         tasks.start_loop(rounds(f"sweep of {some.__name__}", step, retention.ROUND_SECONDS))
     tasks.start_loop(rounds("expiries", partial(expiry.tell_expiries, writer, clock), expiry.ROUND_SECONDS))
+    if remote is not None:
+        tasks.start_loop(rounds("recovery", remote.recover, RECONCILE_SECONDS))
+        tasks.start_loop(rounds("reconciliation", remote.reconcile, RECONCILE_SECONDS))
 
 
 async def migrated(settings: Settings) -> None:

@@ -43,6 +43,7 @@ def serve(
     host: Annotated[str | None, Flag] = None,
     port: Annotated[str | None, Number] = None,
     http_port: Annotated[str | None, Number] = None,
+    public_url: Annotated[str | None, Flag] = None,
     metrics_port: Annotated[str | None, Number] = None,
     database_url: Annotated[str | None, Flag] = None,
     environment: Annotated[str | None, one_of(Environment)] = None,
@@ -63,7 +64,10 @@ def serve(
     tls_client_ca: Annotated[str | None, Pem] = None,
     insecure_behind_proxy: Annotated[bool | None, Flag] = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT."""
+    """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT.
+
+    OPTIN_LINK_SECRET, which signs links to the contractor's page, has no flag: others could read it there.
+    """
     settings = settings_from(locals())
     if settings.refusal:
         fail(settings.refusal)

@@ -9,8 +9,9 @@ from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy
 from server.domain.enums import AssignmentStatus, BindingOutcome, PolicyStatus
 from server.domain.errors import AssignmentCancelled, AssignmentStarted, DomainError, InvalidFields, NotFound, Violation
 from server.domain.events import OF_POLICY, EventType
-from server.domain.ports import Page, StoredRequest, Unit
+from server.domain.ports import Page, Unit
 from server.domain.records import Assignment, Binding, DecisionRecord, Policy
+from server.domain.requests import StoredRequest
 from server.service.binding import Asked, Binder
 from server.service.context import Context, new_id
 from server.service.events import Rendered, Responses, new_event

@@ -8,8 +8,9 @@ from typing import Self
 
 from server.domain.callers import Caller
 from server.domain.errors import ConcurrentUpdate, RequestIdReused
-from server.domain.ports import StoredRequest, Unit
+from server.domain.ports import Unit
 from server.domain.records import Binding
+from server.domain.requests import StoredRequest
 from server.service.binding import Asked
 
 APART = "\x1f"  # between an underwriter's platform and its request id, where they are kept at another platform

@@ -14,8 +14,9 @@ from sqlalchemy import make_url
 from server.app import EVENT_OF
 from server.domain.carrier import Answer, Bound
 from server.domain.errors import Overloaded
-from server.domain.ports import StoredRequest, Unit
+from server.domain.ports import Unit
 from server.domain.records import Policy
+from server.domain.requests import StoredRequest
 from server.service import gate, retention
 from server.service.writer import Writer
 from server.storage import open_storage, schema

@@ -124,6 +124,10 @@ class Client:
         request = sessions_pb.GetApplicationSessionRequest(id=session)
         return (await self.sessions.GetApplicationSession(request)).application_session
 
+    async def sessions_of(self, contractor: str) -> list[pb.ApplicationSession]:
+        request = sessions_pb.ListApplicationSessionsRequest(contractor=contractor)
+        return list((await self.sessions.ListApplicationSessions(request)).application_sessions)
+
     async def cancel_session(self, session: str) -> pb.ApplicationSession:
         """Of a complete general opt-in: withdraws it."""
         request = sessions_pb.CancelApplicationSessionRequest(id=session)
@@ -235,6 +239,10 @@ class Client:
                 if last in types:
                     return types
                 await asyncio.sleep(0.02)
+
+    async def events_of(self, resource: str) -> list[pb.Event]:
+        request = events_pb.ListEventsRequest(resource=resource, page_size=200)
+        return list((await self.events.ListEvents(request)).events)
 
     async def get_assignment(self, assignment: str) -> pb.Assignment:
         request = assignments_pb.GetAssignmentRequest(id=assignment)

@@ -69,6 +69,7 @@ class Pages:
         try:
             with self._gate:
                 response = await self._answer(request)
+            response.headers["request-id"] = line.call_id
         except ClientDisconnect:
             line.end("CANCELLED")
             return Response(status_code=400)  # nobody reads it
@@ -78,7 +79,6 @@ class Pages:
         except Exception as raised:
             error = raised
             response = refusals.page(raised, texts, line.call_id)
-        response.headers["request-id"] = line.call_id
         line.end(code_of(response, error), error)
         return response
 

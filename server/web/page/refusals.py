@@ -48,6 +48,7 @@ def page(error: Exception, texts: Texts, call_id: str) -> Response:
     said = texts[section]
     text = said["text"].format(call_id=call_id)
     response = html.page("message", status, texts, {"heading": said["heading"], "text": text, "link": ""}, ())
+    response.headers["request-id"] = call_id
     if isinstance(error, Retryable):
         response.headers["retry-after"] = str(max(1, round(error.retry_seconds)))
     return response
