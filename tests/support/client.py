@@ -29,6 +29,7 @@ from optin.v1 import quote_service_pb2 as quotes_pb
 from optin.v1 import resources_pb2 as pb
 
 GUIDE_START, GUIDE_END = 1_701_561_600, 1_701_907_200  # December 2023
+URLS: dict[str, Any] = {"success_url": "https://yourapp.com/success", "cancel_url": "https://yourapp.com/cancel"}
 WORKERS_COMP = pb.COVERAGE_TYPE_WORKERS_COMP
 
 
@@ -112,10 +113,9 @@ class Client:
         request = contractors_pb.GetContractorRequest(id=contractor)
         return (await self.contractors.GetContractor(request)).contractor
 
-    async def session(self, contractor: str, work_state: str = "CA", **changes: str) -> pb.ApplicationSession:
-        urls = {"success_url": "https://yourapp.com/success", "cancel_url": "https://yourapp.com/cancel"}
+    async def session(self, contractor: str, work_state: str = "CA", **changes: Any) -> pb.ApplicationSession:
         session = pb.ApplicationSession(
-            contractor=contractor, is_general_opt_in=True, work_state=work_state, **urls | changes
+            contractor=contractor, is_general_opt_in=True, work_state=work_state, **URLS | changes
         )
         request = sessions_pb.CreateApplicationSessionRequest(application_session=session)
         return (await self.sessions.CreateApplicationSession(request)).application_session
@@ -175,9 +175,7 @@ class Client:
         return (await self.quotes.GetQuote(quotes_pb.GetQuoteRequest(id=quote))).quote
 
     async def quote_session(self, quote: str, **changes: Any) -> pb.ApplicationSession:
-        session = pb.ApplicationSession(
-            quote=quote, success_url="https://yourapp.com/success", cancel_url="https://yourapp.com/cancel", **changes
-        )
+        session = pb.ApplicationSession(quote=quote, **URLS | changes)
         request = sessions_pb.CreateApplicationSessionRequest(application_session=session)
         return (await self.sessions.CreateApplicationSession(request)).application_session
 

@@ -96,13 +96,15 @@ class Pages:
             return _onwards(visit)
         if name == LEAVE:
             return _out(visit)
-        screen = screen_named(name) if name else screen_due(session)
+        if not name:
+            return _onwards(visit)
+        screen = screen_named(name)
         if screen is None:
             raise refusals.NoSuchPage
         if request.method == "POST":
             return await self._take(visit, screen)
         if screen.due > session.step:
-            return _redirect(visit.path)
+            return _onwards(visit)
         return view.screen(visit, screen, screen.on_record(visit.known), notice=request.query_params.get("notice", ""))
 
     async def _visit(self, request: Request, address: str) -> Visit:
@@ -142,7 +144,7 @@ class Pages:
             errors = screen.errors(visit.known, invalid, visit.texts, typed)
             return view.screen(visit, screen, typed, errors=errors, status=422)
         except ApplicationStepOutOfOrder:
-            return _redirect(f"{visit.path}?notice=moved")
+            return _onwards(await self._visit(visit.request, visit.known.ip_address), notice="?notice=moved")
         except (ApplicationAlreadyComplete, ApplicationClosed):
             pass  # it was sent twice, or closed meanwhile
         except Retryable:
@@ -157,11 +159,11 @@ class Pages:
         )
 
 
-def _onwards(visit: Visit) -> Response:
-    """To the step that is due, or out."""
+def _onwards(visit: Visit, notice: str = "") -> Response:
+    """To the step that is due, by its own path, so that a browser's history has each; or out."""
     session = visit.known.session
     if leaving.is_open(session, visit.now):
-        return _redirect(f"{visit.path}/{screen_due(session).name}")
+        return _redirect(f"{visit.path}/{screen_due(session).name}{notice}")
     if leaving.in_review(session):
         return view.in_review(visit)
     return _out(visit)

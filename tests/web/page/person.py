@@ -78,7 +78,10 @@ class Person:
         self.page = Page(0, {}, "")
 
     async def opens(self, url: str) -> Page:
-        return await self.asks("GET", url)
+        """Follows the way to the step that is due, and no way out."""
+        page = await self.asks("GET", url)
+        onwards = page.status == 303 and page.headers["location"].startswith("/")
+        return await self.opens(page.headers["location"]) if onwards else page
 
     async def sends(self, **typed: str) -> Page:
         """The form that is shown, with this typed into it."""

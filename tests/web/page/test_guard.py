@@ -230,7 +230,7 @@ async def test_a_form_that_was_not_made_for_this_browser_and_session_is_not_take
 async def test_the_cookie_tells_nothing_and_goes_nowhere_else(serve_http: Serving) -> None:
     async with serve_http(public_url="https://apply.example.com/cover") as house:
         person, session = Person(house.http.port), await opt_in(house.client)
-        await person.opens(f"/apply/{token_of(session)}")  # as a proxy forwards it
+        await person.opens(f"/apply/{token_of(session)}/information")  # as a proxy forwards it
         assert re.fullmatch(
             r"optin_form=[\w-]{43}; HttpOnly; Path=/cover/apply/; SameSite=lax; Secure",
             person.page.headers["set-cookie"],
@@ -313,7 +313,7 @@ async def test_every_page_has_the_headers_of_its_kind(house: House) -> None:
     pages: dict[str, Page] = {
         "screen": person.page,
         "wrong": await person.sends(first_name=""),
-        "redirect": await person.opens(f"{session.url}/submit"),
+        "redirect": await person.asks("GET", session.url),
         "away": await person.opens(closed.url),
         "none": await person.opens("/apply/none"),
         "method": await person.asks("PUT", session.url),

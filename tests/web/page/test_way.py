@@ -217,12 +217,12 @@ async def test_a_step_ahead_leads_to_the_one_that_is_due(house: House) -> None:
     person, session = Person(house.http.port), await opt_in(house.client)
     await person.opens(session.url)
     for name in ("questions", "documents", "submit"):
-        assert session.url.endswith((await person.opens(f"{session.url}/{name}")).location)
+        assert (await person.asks("GET", f"{session.url}/{name}")).location.endswith("/information")
     ahead = await person.posts(f"{session.url}/submit", {"mark": person.page.fields["mark"]})
     page = await person.opens(ahead.location)
     assert "This application has gone on elsewhere" in page.text
     assert page.action.endswith("/information")
-    unknown = await person.opens(f"{session.url}?notice=<script>")
+    unknown = await person.opens(f"{session.url}/information?notice=<script>")
     assert 'role="status"' not in unknown.html
 
 
