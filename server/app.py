@@ -23,9 +23,9 @@ from server.config import IN_HOUSE, Environment, Settings
 from server.domain.callers import Face
 from server.domain.carrier import Carrier, RemoteCarrier
 from server.domain.observing import Observer
-from server.domain.ports import Clock
+from server.domain.ports import Clock, Storage
 from server.health import following
-from server.linked import links_of
+from server.linked import links_of, own_names
 from server.observed import observed, sampling
 from server.service import expiry, retention
 from server.service.access import Access
@@ -116,7 +116,7 @@ async def running(
         else:
             in_house = carrier
         create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered, responses=RESPONSES)
-        access = Access(storage, clock, open_to_all=settings.open_to_all, processes=settings.workers)
+        access = _access(settings, storage, clock)
         await access.look()
         port = server.bind(settings.host, settings.port)
         web, http_port = _web(settings, share_port=share_port)
@@ -142,6 +142,16 @@ async def running(
         yield Running(port, seen.port, http_port)
 
 
+def _access(settings: Settings, storage: Storage, clock: Clock) -> Access:
+    return Access(
+        storage,
+        clock,
+        open_to_all=settings.open_to_all,
+        processes=settings.workers,
+        holds=not settings.insecure_behind_proxy,
+    )
+
+
 async def _start(server: GrpcServer, web: "WebServer | None") -> None:
     await server.start()
     if web is not None:
@@ -156,12 +166,18 @@ async def _stop(server: GrpcServer, web: "WebServer | None") -> None:
 
 
 def _web(settings: Settings, *, share_port: bool) -> tuple["WebServer | None", int | None]:
-    """With its port; none unless it is asked for. Raises PortTaken."""
+    """With its port; none unless it is asked for. Raises PortTaken, BadCertificates."""
     if settings.http_port is None:
         return None, None
     from server.web.server import WebServer  # not imported where it is not used: it takes its time
 
-    web = WebServer(share_port=share_port, cert=settings.tls_cert, key=settings.tls_key)
+    certificates = certificates_of(settings)
+    web = WebServer(
+        share_port=share_port,
+        tls=certificates.context() if certificates else None,
+        trusted_proxies=settings.proxies,
+        names=own_names(settings),
+    )
     try:
         port = web.bind(settings.host, settings.http_port)
     except (OSError, UnicodeError) as error:  # UnicodeError: no host has such a name
@@ -175,7 +191,6 @@ def _grpc_server(settings: Settings, observer: Observer, *, share_port: bool) ->
         calls_in_flight=settings.calls_in_flight,
         observer=observer,
         certificates=certificates_of(settings),
-        behind_proxy=settings.insecure_behind_proxy,
     )
 
 

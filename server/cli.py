@@ -63,6 +63,7 @@ def serve(
     tls_key: Annotated[str | None, Pem] = None,
     tls_client_ca: Annotated[str | None, Pem] = None,
     insecure_behind_proxy: Annotated[bool | None, Flag] = None,
+    trusted_proxies: Annotated[str | None, Flag] = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT.
 

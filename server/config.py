@@ -4,7 +4,7 @@ import re
 import socket
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -120,6 +120,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     tls_client_ca: Path | None = None  # asks clients for certificates
     insecure_behind_proxy: bool = False
+    trusted_proxies: str = ""  # whose forwarded headers count: see proxies
 
     @field_validator("database_url")
     @classmethod
@@ -142,6 +143,14 @@ class Settings(BaseSettings):
             raise ValueError(f"must be secrets of at least {SHORTEST_SECRET} characters each, with commas between them")
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            return ",".join(str(ip_network(item)) for item in _listed(value)) if value else ""
+        except ValueError:
+            raise ValueError("must be addresses or networks like 10.0.0.0/8, with commas between them") from None
+
     @field_validator("workers")
     @classmethod
     def _many_on_postgresql_only(cls, value: int, info: ValidationInfo) -> int:
@@ -158,6 +167,11 @@ class Settings(BaseSettings):
     def link_secrets(self) -> list[str]:
         """The first signs; links that others have signed count too, so that they can be changed one by one."""
         return _listed(self.link_secret) if self.link_secret else []
+
+    @property
+    def proxies(self) -> list[str]:
+        """Networks whose forwarded headers count."""
+        return _listed(self.trusted_proxies) if self.trusted_proxies else []
 
     @property
     def refusal(self) -> str:
@@ -180,6 +194,11 @@ class Settings(BaseSettings):
     def _refusal_of_links(self) -> str:
         if self.public_url is None and (self.insecure_behind_proxy or not _is_loopback(self.host)):
             return "--http-port serves contractors' pages; give --public-url, the address that their browsers use."
+        if self.insecure_behind_proxy and not self.trusted_proxies:
+            return (
+                "--http-port behind a proxy has to know whose forwarded addresses count, or all contractors would "
+                "have the proxy's; give --trusted-proxies."
+            )
         made = self.environment is Environment.SANDBOX and self.url.get_backend_name() == "sqlite"
         if not self.link_secret and not made:
             return (

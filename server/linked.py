@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from server.config import Settings
 from server.service.links import Links
@@ -22,6 +23,11 @@ def own_address(settings: Settings, http_port: int | None) -> str:
     scheme = "http" if settings.tls_cert is None else "https"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{scheme}://{host}:{http_port}"
+
+
+def own_names(settings: Settings) -> list[str]:
+    """By which browsers may call this server."""
+    return [name for name in (settings.host, urlsplit(settings.public_url or "").hostname) if name]
 
 
 def _kept(settings: Settings) -> Sequence[str]:

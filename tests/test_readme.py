@@ -120,6 +120,7 @@ class Normal:
 
     def __call__(self, text: str) -> str:
         text = re.sub(r"\b[0-9A-HJKMNP-TV-Z]{26}\b|(?<=_)[0-9A-HJKMNP-TV-Z]{26}\b", self._number, text)
+        text = re.sub(r"(?<=/apply/)[\w.-]+", "<a link>", text)
         text = re.sub(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z"', '"<a time with a fraction: some present one>"', text)
         return text.strip()
 
@@ -196,7 +197,7 @@ def answers(folder: Path, address: str, http_address: str) -> list[str]:
         timeout=SECONDS,
         check=True,
     )
-    return done.stdout.replace(address, ADDRESS).split(f"{MARK}\n")[:-1]
+    return done.stdout.replace(address, ADDRESS).replace(http_address, HTTP_ADDRESS).split(f"{MARK}\n")[:-1]
 
 
 def test_every_block_is_covered() -> None:

@@ -128,7 +128,7 @@ class _Handler:
 
     async def _refuse(self, context: Context, error: Exception, call_id: str) -> None:
         if isinstance(error, PlatformLimited):
-            await self._door.hold(context.time_remaining())
+            await self._door.access.hold(context.time_remaining())
         # Without its traceback, which would keep this frame, and so the request, until the next look for garbage.
         await abort(context, error.with_traceback(None), call_id)
 

@@ -68,10 +68,8 @@ class GrpcServer:
         calls_in_flight: int,
         observer: Observer = UNOBSERVED,
         certificates: Certificates | None = None,
-        behind_proxy: bool = False,
     ) -> None:
         """`certificates`: of TLS; without them, whatever is sent can be read on the way."""
-        self._behind_proxy = behind_proxy
         self._server = grpc.aio.server(options=(*limits.OPTIONS, ("grpc.so_reuseport", int(share_port))))
         self._certificates = certificates
         self.gate = Gate(calls_in_flight)
@@ -82,7 +80,7 @@ class GrpcServer:
     def offer(self, calls: Calls) -> None:
         """The services, over these use cases."""
         asks = self._certificates is not None and self._certificates.ask_clients
-        door = Door(calls.access, asks_for_certificates=asks, holds=not self._behind_proxy)
+        door = Door(calls.access, asks_for_certificates=asks)
         handlers = [
             service_handler(descriptor, servicer(), calls, self.gate, door, self._observer)
             for descriptor, servicer in SERVICES

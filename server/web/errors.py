@@ -39,6 +39,11 @@ class NoSuchMethod(errors.DomainError):
     message = "This path does not take this method; /docs lists those that it takes."
 
 
+class NotFromHere(errors.DomainError):
+    reason = "ROLE_NOT_ALLOWED"
+    message = "A server that asks for no keys takes calls by its own name, and none from other sites' pages."
+
+
 class UnknownCategory(errors.DomainError):
     reason = "RESOURCE_NOT_FOUND"
     message = "category_code is not that of a job category; GET /api/v1/category_codes lists them."
@@ -52,6 +57,7 @@ TABLE: Mapping[type[Exception], Told] = {
     NoSuchMethod: Told(405, "invalid_input"),
     UnknownCategory: Told(400, "invalid_job_category_code"),
     errors.InvalidCredentials: Told(401, "invalid_api_key"),
+    NotFromHere: Told(403, "insufficient_permissions"),
     errors.RoleNotAllowed: Told(403, "insufficient_permissions"),
     errors.InvalidFields: Told(400, "invalid_input"),
     errors.InvalidPageToken: Told(400, "invalid_input"),

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from server.domain.callers import Caller
-from server.domain.errors import DomainError, NotFound, Retryable
+from server.domain.errors import DomainError, NotFound, PlatformLimited, Retryable
 from server.domain.observing import Observer
 from server.service import roles
 from server.service.access import BEARER
@@ -66,6 +66,8 @@ class Handler:
             error = raised
         response = failed(self._own(error), line.call_id) if error else self._succeeded(reply, line.call_id)
         line.end(code_of(response, error), error, caller=caller, reply=reply)
+        if isinstance(error, PlatformLimited):
+            await self._calls.access.hold()
         return response
 
     async def _answer(self, request: Request, caller: Caller) -> Reply:

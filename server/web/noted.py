@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from uuid_utils import uuid7
@@ -69,6 +70,10 @@ def code_of(response: Response, error: Exception | None) -> str:
 
 
 def call_id_of(request: Request) -> str:
+    return call_id_in(request.headers)
+
+
+def call_id_in(headers: Headers) -> str:
     """The caller's, when it is one that can stand in a log; else a new one."""
-    told = request.headers.get(CALL_ID, "")
+    told = headers.get(CALL_ID, "")
     return told if PRINTABLE.fullmatch(told) else str(uuid7())

@@ -2,9 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import h11
 import orjson
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from server.domain.observing import Observer
@@ -21,6 +22,7 @@ from server.service.calls import Calls
 from server.service.gate import Gate
 from server.service.links import PATH
 from server.web import docs, errors, openapi
+from server.web.guard import Guard
 from server.web.http import Handler, failed
 from server.web.noted import call_id_of
 from server.web.operation import PREFIX, Operation
@@ -84,10 +86,14 @@ class _Server(uvicorn.Server):
 
 
 class WebServer:
-    def __init__(self, *, share_port: bool, cert: Path | None = None, key: Path | None = None) -> None:
-        """`cert`, `key`: PEM files, for TLS."""
+    def __init__(
+        self, *, share_port: bool, tls: ssl.SSLContext | None, trusted_proxies: Sequence[str], names: Collection[str]
+    ) -> None:
+        """`trusted_proxies`: addresses and networks whose forwarded headers count; `names`: as `Guard`."""
         self._share_port = share_port
-        self._tls = cert, key
+        self._tls = tls
+        self._trusted_proxies = trusted_proxies
+        self._names = names
         self._sockets: list[socket.socket] = []
 
     def bind(self, host: str, port: int) -> int:
@@ -108,11 +114,11 @@ class WebServer:
 
     def offer(self, calls: Calls, gate: Gate, observer: Observer, event_data: EventData, *, version: str) -> None:
         """The paths, over these use cases."""
-        self._app = _app(every(event_data), calls, gate, observer, version)
+        app = _app(every(event_data), calls, gate, observer, version)
+        self._app: ASGIApp = Guard(app, self._names) if calls.access.open_to_all else app
 
     async def start(self, grace_seconds: float) -> None:
         """`grace_seconds`: how long calls in flight have to end, at stop."""
-        cert, key = self._tls
         config = uvicorn.Config(
             self._app,
             http=_Connection,
@@ -123,13 +129,14 @@ class WebServer:
             log_level="error",
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=bool(self._trusted_proxies),
+            forwarded_allow_ips=list(self._trusted_proxies),
             h11_max_incomplete_event_size=LARGEST_HEAD,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=int(grace_seconds),
-            ssl_certfile=cert,
-            ssl_keyfile=key,
         )
+        config.load()
+        config.ssl = self._tls
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(self._sockets), name="http")
         up = asyncio.create_task(self._server.up.wait())

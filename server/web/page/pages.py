@@ -1,6 +1,7 @@
 """The page's requests: a link, a screen and perhaps a form come in; HTML or a redirect goes out."""
 
 import asyncio
+from ipaddress import ip_address
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
@@ -84,7 +85,7 @@ class Pages:
 
     async def _answer(self, request: Request) -> Response:
         """Raises what `refusals` knows, and whatever goes wrong."""
-        address = request.client.host if request.client else ""
+        address = _address(request)
         self._rate.count(address)
         try:
             visit = await self._visit(request, address)
@@ -177,6 +178,14 @@ def _out(visit: Visit) -> Response:
 
 def _redirect(url: str) -> Response:
     return Response(status_code=303, headers=HEADERS | {"location": url})
+
+
+def _address(request: Request) -> str:
+    """Of who asks. Empty where a proxy that is trusted forwards something else."""
+    try:
+        return str(ip_address(request.client.host)) if request.client else ""
+    except ValueError:
+        return ""
 
 
 async def _typed(request: Request) -> Typed:

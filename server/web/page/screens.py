@@ -136,7 +136,8 @@ class Documents(Screen):
             }
             for document in known.form.documents
         ]
-        evidence = {"ip_address": known.ip_address, "user_agent": known.user_agent}
+        evidence = {"ip_address": known.ip_address} if known.ip_address else {}
+        evidence["user_agent"] = known.user_agent
         return parsed(EsignatureDocumentFields, {"signatures": signatures, **evidence}).step()
 
     def errors(self, known: Known, invalid: InvalidFields, texts: Texts, typed: Typed) -> dict[str, str]:
