@@ -110,7 +110,7 @@ async def test_what_is_not_the_callers_fault(
 async def test_who_comes_when_there_are_too_many(serve_http: Serving) -> None:
     async with serve_http(calls_in_flight=1) as house:
         _, writer = await asyncio.open_connection("127.0.0.1", house.http.port)
-        head = b"POST /api/v1/contractors HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n"
+        head = b"POST /api/v1/contractors HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n"
         writer.write(head)
         async with asyncio.timeout(10):
             while (refused := await house.http("GET", "/contractors")).status == 200:
