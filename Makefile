@@ -8,6 +8,10 @@ PINS := .ci/constraints.txt
 OLDEST := .venv-min
 
 .DEFAULT_GOAL := help
+
+# Tests start hundreds of processes, which would each compile our code anew where this is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run demo test test-min faults chaos check lint proto tools load bench clean
 
 help: ## list the targets

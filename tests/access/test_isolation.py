@@ -1,7 +1,7 @@
 """What is another platform's behaves as what does not exist, for every method of the API."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -172,6 +172,6 @@ async def test_a_watcher_sees_its_own_events_and_ends_with_its_key(house: House,
         await them.delete(theirs.id)
         assert theirs.id.encode() in await reading
         reading = asyncio.ensure_future(stream.read())
-        clock.now += 3 * DAY  # the key's time is by the clock of who made it
+        clock.now = datetime.now(UTC) + 3 * DAY  # the key's time is by the clock of who made it
         with pytest.raises(Exception, match="UNAUTHENTICATED"):
             await reading

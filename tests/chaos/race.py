@@ -11,7 +11,6 @@ from tests.chaos.load import load
 from tests.chaos.processes import client_of, killed_at_end, optin_serve
 from tests.chaos.result import Result
 from tests.chaos.world import World
-from tests.server.process import optin
 
 CHANNELS = 16  # to each server: the kernel gives each connection to one of its workers
 REPEATS = 0.3
@@ -22,16 +21,11 @@ async def run(
 ) -> Result:
     result = Result(f"{servers} servers x {workers} workers", rounds=1)
     book = Book()
-    several = ["--workers", str(workers)] if "--workers" in optin("serve", "--help").stdout else []
-    alone = servers if several else servers * workers
-    if not several:
-        result.notes.append(f"no --workers yet: {alone} servers of their own instead")
     async with AsyncExitStack() as stack:
         processes = stack.enter_context(killed_at_end([]))
-        for number in range(alone):
-            processes.append(
-                optin_serve(folder / f"server-{number}.log", "--port", "0", "--database-url", url, *several)
-            )
+        for number in range(servers):
+            arguments = ("--port", "0", "--database-url", url, "--workers", str(workers))
+            processes.append(optin_serve(folder / f"server-{number}.log", *arguments))
         targets = [await process.listens() for process in processes]
         channels = servers * CHANNELS
         clients = [await stack.enter_async_context(client_of(targets[n % len(targets)])) for n in range(channels)]

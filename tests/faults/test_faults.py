@@ -8,6 +8,7 @@ from server.carrier.fake import Fault
 from tests.chaos import cancel, carrier_faults, disk_full, fuzzing, race, stopped_postgres
 from tests.chaos.kill import Killing
 from tests.chaos.result import Result, table
+from tests.conftest import sqlite_copy
 from tests.support.postgres import PostgresCluster
 
 SEED = "test"
@@ -19,8 +20,8 @@ def survived(result: Result) -> None:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path}/optin.db"
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    return sqlite_copy(sqlite_template, tmp_path)
 
 
 @pytest.mark.parametrize("remote", [False, True], ids=["in-house", "carrier"])
