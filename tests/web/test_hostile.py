@@ -161,8 +161,8 @@ async def test_a_stop_lets_a_call_finish(serve_http: Serving) -> None:
     async with serve_http() as house:
         reader, writer = await asyncio.open_connection("127.0.0.1", house.http.port)
         body = b'{"name": 1}'
-        head = f"POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
-        writer.write(head.encode() + b"\r\n\r\n")
+        head = "POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode())
         await house.http("GET", "/jobs")
         asyncio.get_running_loop().call_later(0.2, writer.write, body)
     assert (await reader.read()).startswith(b"HTTP/1.1 400")
