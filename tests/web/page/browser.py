@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
 
 PICTURES = Path(__file__).parents[3] / "results" / "page"
 # It asks nobody but us for anything, and as root it needs to be told that it may run.
@@ -24,6 +24,8 @@ ARGUMENTS = [
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
 ]
 WIDE, PHONE = {"width": 1100, "height": 800}, {"width": 360, "height": 740}
+
+expect.set_options(timeout=30_000)
 
 
 @asynccontextmanager
