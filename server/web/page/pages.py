@@ -93,12 +93,10 @@ class Pages:
             self._rate.count_wrong(address)
             raise NoSuchLink from None
         session, name = visit.known.session, request.path_params.get("screen", "")
-        if not leaving.is_open(session, visit.now):
+        if not name or not leaving.is_open(session, visit.now):
             return _onwards(visit)
         if name == LEAVE:
             return _out(visit)
-        if not name:
-            return _onwards(visit)
         screen = screen_named(name)
         if screen is None:
             raise refusals.NoSuchPage
