@@ -35,7 +35,7 @@ demo: $(READY) ## the guide's four steps against a server of its own, as a table
 	@$(BIN)/optin demo
 
 # Measuring doubles a test's time: what runs again on PostgreSQL goes without, and what is mostly processes of its own.
-UNMEASURED := postgresql or test_faults or test_audit_beside_servers or test_life or test_workers or test_readme or test_bench or test_browser or test_public_client
+UNMEASURED := postgresql or test_faults or test_audit_beside_servers or test_life or test_workers or test_readme or test_bench or test_browser or test_public_client or test_schemathesis
 # Those wait for processes and disks: two at a time for each core.
 AT_A_TIME := $(shell expr 2 \* $$(nproc 2>/dev/null || echo 1))
 

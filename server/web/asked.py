@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from server.domain.enums import ApplicationSessionStatus, BindingOutcome, PolicyStatus, QuoteStatus
 from server.domain.errors import InvalidFields, Violation
@@ -168,8 +168,11 @@ def _split(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value
 
 
+SEVERAL = {"type": "string", "description": "One, or several with commas between them."}
+
+
 class ListedEvents(Listed):
-    types: Annotated[EventTypes, BeforeValidator(_split)] = Field(frozenset(), alias="type")
+    types: Annotated[EventTypes, BeforeValidator(_split), WithJsonSchema(SEVERAL)] = Field(frozenset(), alias="type")
     resource: FilterReference = ""
 
 
