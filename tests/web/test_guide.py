@@ -65,7 +65,7 @@ async def test_the_whole_conversation(any_house: House) -> None:
         "id": session["id"],
         "object": "apply/sessions",
         "quote": None,
-        "url": None,
+        "url": f"http://127.0.0.1:{http.port}/apply/{session['url'].rpartition('/')[2]}",
         "status": "CREATED",
         "step": "verify_info",
         "reasons": [],
