@@ -16,6 +16,7 @@ from server.supervisor import supervised
 from tests.conftest import sqlite_copy
 from tests.server.process import served
 from tests.support.postgres import PostgresCluster
+from tests.web.conftest import SECRET
 
 
 async def test_a_taken_port_is_told_with_its_flag(tmp_path: Path, sqlite_template: Path) -> None:
@@ -40,7 +41,7 @@ def test_serve_prints_where_it_is_and_stops(tmp_path: Path) -> None:
 
 async def test_workers_share_it(postgres: PostgresCluster, postgres_template: str) -> None:
     url = postgres.create_database(template=postgres_template)
-    settings = Settings(port=0, http_port=0, database_url=url, workers=2)
+    settings = Settings(port=0, http_port=0, database_url=url, workers=2, link_secret=SECRET)
     async with supervised(settings) as server:
         assert server.http_port
         with pytest.raises(OSError, match="in use"):
