@@ -151,7 +151,7 @@ async def test_a_carrier_s_calls_and_its_breaker_are_seen(sqlite_url: str, fake:
             await client.assign((await client.opted_in()).id, job.id)
             now = await asyncio.to_thread(scrape, server.metrics_port)
         failed = [now("optin_carrier_calls_total", method=name, code="INTERNAL") for name in Method]
-        assert 5 <= sum(filter(None, failed)) <= 6, "one may have been on its way when the fifth failed"
+        assert sum(filter(None, failed)) >= 5, "voids may have been on their way when the fifth failed"
         reasons = {"outcome": "BINDING_FAILED", "reason": "CARRIER_UNAVAILABLE"}
         assert now("optin_binding_reasons_total", **reasons) == failures
 
