@@ -11,14 +11,16 @@ from typing import Any
 
 import grpc
 import pytest
+import trustme
 from sqlalchemy import make_url
 
-from server.app import running
+from server.app import Running, running
 from server.config import Settings
 from server.service import gate
 from server.storage import schema
 from tests.support.client import Client
 from tests.support.keys import made_keys
+from tests.support.pki import Pki
 from tests.support.postgres import PostgresCluster, PostgresMissing
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -35,6 +37,13 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Pki:
+    made = Pki(tmp_path, trustme.CA())
+    made.write()
+    return made
 
 
 @pytest.fixture
@@ -99,6 +108,19 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template
     cluster.drop_database(url)
 
 
+@asynccontextmanager
+async def reached(
+    settings: Settings, clock: Clock, carrier: Any = None
+) -> AsyncIterator[tuple[Running, grpc.aio.Channel]]:
+    """The app with these settings, and a channel to it, with keys where it asks for them."""
+    keys = [] if settings.open_to_all else await made_keys(settings.database_url)
+    async with (
+        running(settings, carrier=carrier, clock=clock) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", interceptors=keys) as channel,
+    ):
+        yield server, channel
+
+
 @pytest.fixture
 def serve(tmp_path: Path, clock: Clock, sqlite_template: Path) -> Serving:
     """Serves the app, on SQLite unless told otherwise, for as long as the block lasts."""
@@ -107,12 +129,7 @@ def serve(tmp_path: Path, clock: Clock, sqlite_template: Path) -> Serving:
     async def serving(*, carrier: Any = None, **settings: Any) -> AsyncIterator[Client]:
         if "database_url" not in settings:
             settings["database_url"] = sqlite_copy(sqlite_template, tmp_path)
-        chosen = Settings(port=0, **settings)
-        keys = [] if chosen.open_to_all else await made_keys(chosen.database_url)
-        async with (
-            running(chosen, carrier=carrier, clock=clock) as server,
-            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", interceptors=keys) as channel,
-        ):
+        async with reached(Settings(port=0, **settings), clock, carrier) as (_, channel):
             yield Client(channel)
 
     return serving

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
@@ -11,15 +10,12 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from sqlalchemy import make_url
 
-from server.app import running
 from server.config import Settings
-from tests.conftest import Clock
+from tests.conftest import Clock, reached, sqlite_copy
 from tests.support.client import Client
-from tests.support.keys import made_keys
 
 SECRET = "a secret of these tests with 40 characters"
 
@@ -41,6 +37,17 @@ class Response:
         return self.status, self.body["error_code"]
 
 
+def asked(port: int, verb: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Response:
+    """One request on a connection of its own."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(verb, path, body, headers)
+        answer = connection.getresponse()
+        return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
 class Http:
     """Sends one request on a connection of its own."""
 
@@ -54,16 +61,8 @@ class Http:
         sent = raw if raw is not None else None if body is None else json.dumps(body).encode()
         told = {"Content_Type": "application/json", **self.headers, **headers}
         named = {name.replace("_", "-"): value for name, value in told.items() if value}
-        return await asyncio.to_thread(self._send, verb, path, sent, named)
-
-    def _send(self, verb: str, path: str, body: bytes | None, headers: dict[str, str]) -> Response:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(verb, path if path.startswith(("/docs", "/x")) else f"/api/v1{path}", body, headers)
-            answer = connection.getresponse()
-            return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
+        whole = path if path.startswith(("/docs", "/x")) else f"/api/v1{path}"
+        return await asyncio.to_thread(asked, self.port, verb, whole, sent, named)
 
     async def made(self, path: str, body: Any, **headers: str) -> Any:
         answer = await self("POST", path, body, **headers)
@@ -96,14 +95,9 @@ def serve_http(tmp_path: Path, clock: Clock, sqlite_template: Path) -> Serving:
     @asynccontextmanager
     async def serving(*, carrier: Any = None, **settings: Any) -> AsyncIterator[House]:
         if "database_url" not in settings:
-            shutil.copy(sqlite_template, tmp_path / "optin.db")
-            settings["database_url"] = f"sqlite+aiosqlite:///{tmp_path}/optin.db"
+            settings["database_url"] = sqlite_copy(sqlite_template, tmp_path)
         chosen = Settings(**{"port": 0, "http_port": 0, "link_secret": SECRET} | settings)
-        keys = [] if chosen.open_to_all else await made_keys(chosen.database_url)
-        async with (
-            running(chosen, carrier=carrier, clock=clock) as server,
-            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", interceptors=keys) as channel,
-        ):
+        async with reached(chosen, clock, carrier) as (server, channel):
             yield House(Http(server.http_port or 0), Client(channel), chosen.database_url)
 
     return serving

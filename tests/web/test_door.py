@@ -4,7 +4,6 @@ import asyncio
 import http.client
 import json
 import ssl
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,21 +12,14 @@ import trustme
 from server.api import tls
 from server.config import Settings
 from server.service import access
-from tests.server.test_tls import SERVER, Pki
 from tests.support.keys import made_key, made_platform
+from tests.support.pki import SERVER, Pki
 from tests.web.conftest import House, Http, Serving
 from tests.web.page.person import Person
 from tests.web.page.test_way import opt_in
 
 SECRET = "x" * 32
 OUTSIDE = {"environment": "production", "insecure_behind_proxy": True}
-
-
-@pytest.fixture
-def pki(tmp_path: Path) -> Pki:
-    made = Pki(tmp_path, trustme.CA())
-    made.write()
-    return made
 
 
 @pytest.mark.parametrize(

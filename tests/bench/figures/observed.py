@@ -1,6 +1,8 @@
 """What calls pay for what runs beside them: metrics and the access log, and an HTTP port that nobody uses."""
 
-from tests.bench.bench import Bench, Figure, compared, in_turns, reuse, sending
+from contextlib import ExitStack
+
+from tests.bench.bench import Bench, Figure, Measured, compared, in_turns, reuse, sending
 from tests.bench.clients import h2load
 
 CALLERS = 50
@@ -10,13 +12,8 @@ UNSEEN = ("--log-level", "error")
 
 def observed(bench: Bench) -> Figure:
     """A line for each call, which goes nowhere, and metrics; against neither."""
-    _, world = bench.world()
-    request = reuse(world, request_ids=False)
-    with bench.server(*UNSEEN) as unseen, bench.server(*SEEN) as seen:
-        runs = {"unseen": sending(h2load, unseen, request), "seen": sending(h2load, seen, request)}
-        measured = in_turns(runs, bench, CALLERS)
     return compared(
-        measured,
+        _reused(bench, unseen=UNSEEN, seen=SEEN),
         "seen",
         "unseen",
         name="observed",
@@ -28,13 +25,8 @@ def observed(bench: Bench) -> Figure:
 
 def beside_http(bench: Bench) -> Figure:
     """With the HTTP port open and idle; against none."""
-    _, world = bench.world()
-    request = reuse(world, request_ids=False)
-    with bench.server() as alone, bench.server("--http-port", "0") as beside:
-        runs = {"alone": sending(h2load, alone, request), "beside": sending(h2load, beside, request)}
-        measured = in_turns(runs, bench, CALLERS)
     return compared(
-        measured,
+        _reused(bench, alone=(), beside=("--http-port", "0")),
         "beside",
         "alone",
         name="beside_http",
@@ -42,3 +34,13 @@ def beside_http(bench: Bench) -> Figure:
         at_least=0.97,
         aim=1.0,
     )
+
+
+def _reused(bench: Bench, **flags: tuple[str, ...]) -> dict[str, list[Measured]]:
+    """Of servers with these flags, by their names."""
+    _, world = bench.world()
+    request = reuse(world, request_ids=False)
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(bench.server(*own)) for name, own in flags.items()}
+        runs = {name: sending(h2load, server, request) for name, server in servers.items()}
+        return in_turns(runs, bench, CALLERS)

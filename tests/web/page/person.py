@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from http.client import HTTPConnection
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from optin.v1 import resources_pb2 as pb
+
+from tests.web.conftest import asked
 
 AGENT = "Mozilla/5.0 (a test)"
 
@@ -103,7 +103,8 @@ class Person:
         told = {**self._headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if self.cookies:
             told["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        page = await asyncio.to_thread(self._ask, method, path, body, told)
+        answer = await asyncio.to_thread(asked, self._port, method, path, body, told)
+        page = Page(answer.status, answer.headers, answer.raw.decode())
         if made := page.headers.get("set-cookie"):
             name, _, value = made.partition(";")[0].partition("=")
             self.cookies[name] = value
@@ -124,16 +125,6 @@ class Person:
 
     def documents(self) -> list[str]:
         return [name.removesuffix(".version") for name in self.page.fields if name.endswith(".version")]
-
-    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, Any]) -> Page:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            found = {name.lower(): value for name, value in answer.getheaders()}
-            return Page(answer.status, found, answer.read().decode())
-        finally:
-            connection.close()
 
 
 GOOD = {"age_18_or_over": "yes"}
