@@ -21,6 +21,7 @@ from server.commands.demo import run_demo
 from server.commands.explained import fail, masked, parsed_time, run_or_explain, settings_from
 from server.commands.fake_carrier import fake_carrier
 from server.config import Environment, LogFormat, LogLevel, Settings
+from server.linked import own_address
 from server.supervisor import employed, supervised, work
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -160,8 +161,7 @@ async def _serve(settings: Settings) -> None:
         if settings.workers > 1:
             print(f"  workers      {settings.workers}")
         if server.http_port is not None:
-            scheme = "http" if settings.tls_cert is None else "https"
-            print(f"  http         {scheme}://{address_of(settings.host, server.http_port)}/docs")
+            print(f"  http         {own_address(settings, server.http_port)}/docs")
         if server.metrics_port is not None:
             print(f"  metrics      http://{address_of(settings.host, server.metrics_port)}/metrics")
         print(f"  try          grpcurl {_grpcurl_flags(settings)} {address} list", flush=True)

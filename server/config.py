@@ -63,7 +63,8 @@ IN_HOUSE = "in-house"
 
 
 def _listed(value: str) -> list[str]:
-    return [item.strip() for item in value.split(",")]
+    """What has commas between; an empty text has nothing."""
+    return [item.strip() for item in value.split(",")] if value else []
 
 
 def _carrier(value: str) -> str:
@@ -139,7 +140,7 @@ class Settings(BaseSettings):
     @field_validator("link_secret")
     @classmethod
     def _long_secrets(cls, value: str) -> str:
-        if value and any(len(secret) < SHORTEST_SECRET for secret in _listed(value)):
+        if any(len(secret) < SHORTEST_SECRET for secret in _listed(value)):
             raise ValueError(f"must be secrets of at least {SHORTEST_SECRET} characters each, with commas between them")
         return value
 
@@ -147,7 +148,7 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: str) -> str:
         try:
-            return ",".join(str(ip_network(item)) for item in _listed(value)) if value else ""
+            return ",".join(str(ip_network(item)) for item in _listed(value))
         except ValueError:
             raise ValueError("must be addresses or networks like 10.0.0.0/8, with commas between them") from None
 
@@ -166,12 +167,12 @@ class Settings(BaseSettings):
     @property
     def link_secrets(self) -> list[str]:
         """The first signs; links that others have signed count too, so that they can be changed one by one."""
-        return _listed(self.link_secret) if self.link_secret else []
+        return _listed(self.link_secret)
 
     @property
     def proxies(self) -> list[str]:
         """Networks whose forwarded headers count."""
-        return _listed(self.trusted_proxies) if self.trusted_proxies else []
+        return _listed(self.trusted_proxies)
 
     @property
     def refusal(self) -> str:

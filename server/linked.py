@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from server.api.server import address_of
 from server.config import Settings
 from server.service.links import Links
 
@@ -14,15 +15,17 @@ SECRET_BYTES = 32
 
 def links_of(settings: Settings, http_port: int | None) -> Links | None:
     """None: nobody can open a page. A server without an HTTP port makes links when it is told where the page is."""
-    if http_port is None and not (settings.public_url and settings.link_secret):
-        return None
-    return Links(settings.public_url or own_address(settings, http_port), settings.link_secrets or _kept(settings))
+    if http_port is not None:
+        url = settings.public_url or own_address(settings, http_port)
+        return Links(url, settings.link_secrets or _kept(settings))
+    if settings.public_url and settings.link_secret:
+        return Links(settings.public_url, settings.link_secrets)
+    return None
 
 
-def own_address(settings: Settings, http_port: int | None) -> str:
+def own_address(settings: Settings, http_port: int) -> str:
     scheme = "http" if settings.tls_cert is None else "https"
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{scheme}://{host}:{http_port}"
+    return f"{scheme}://{address_of(settings.host, http_port)}"
 
 
 def own_names(settings: Settings) -> list[str]:

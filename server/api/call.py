@@ -77,6 +77,8 @@ class Call:
             return status_of(error, self._call_id)
 
     def _linked(self, answer: Message | Reply) -> Message | Reply:
+        if self._method not in links.RESPONSES:
+            return answer
         return links.put_into(answer, self._method, partial(self._calls.link, self.ctx))
 
     async def _go_where_the_work_is(self, request: Message) -> None:

@@ -1,19 +1,16 @@
 """What a call says of itself in its metadata, and who its caller is."""
 
-import re
 from typing import Any, NamedTuple
 
 import grpc
-from uuid_utils import uuid7
 
-from server.api.statuses import CALL_ID
 from server.api.tls import certificate_names
 from server.domain.callers import Caller
 from server.domain.observing import Metadata
 from server.service.access import Access
+from server.service.call_log import CALL_ID, loggable, new_call_id
 
 AUTHORIZATION = "authorization"
-PRINTABLE = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 class Told(NamedTuple):
@@ -34,12 +31,12 @@ class Door:
         call_id, authorization = "", []
         metadata = context.invocation_metadata() or ()
         for key, value in metadata:
-            if key == CALL_ID and isinstance(value, str) and PRINTABLE.fullmatch(value):
-                call_id = call_id or value
+            if key == CALL_ID and isinstance(value, str):
+                call_id = call_id or loggable(value)
             elif key == AUTHORIZATION:
                 authorization.append(str(value))
         names = certificate_names(context) if self._asks_for_certificates else ()
-        return Told(call_id or str(uuid7()), tuple(authorization), names, metadata)
+        return Told(call_id or new_call_id(), tuple(authorization), names, metadata)
 
     def caller(self, told: Told) -> Caller:
         """Raises InvalidCredentials."""

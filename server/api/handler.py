@@ -21,11 +21,12 @@ from google.protobuf.message_factory import GetMessageClass
 from server.api.call import Call
 from server.api.door import Door, Told
 from server.api.redact import in_a_line
-from server.api.statuses import CALL_ID, MalformedRequest, abort, code_of
+from server.api.statuses import MalformedRequest, abort, code_of
 from server.domain.callers import Caller
-from server.domain.errors import DomainError, Overloaded, PlatformLimited
+from server.domain.errors import Overloaded, PlatformLimited
 from server.domain.observing import Ended, Observer
 from server.service import roles
+from server.service.call_log import CALL_ID, NOTHING, tell
 from server.service.calls import Calls
 from server.service.gate import Gate
 from server.service.once import Reply
@@ -85,7 +86,7 @@ class _Handler:
         call_id, caller = told.call_id, None
         ended = self._began(told.metadata, call_id)
         error: Exception | None = None
-        reply = Reply(b"")
+        reply = NOTHING
         try:
             with self._gate:
                 caller = self._known(told)
@@ -123,7 +124,7 @@ class _Handler:
             raise
         except Exception as error:
             with suppress(Exception):
-                self._note(call_id, caller, started, Reply(b""), error, ended)
+                self._note(call_id, caller, started, NOTHING, error, ended)
             await self._refuse(context, error, call_id)
 
     async def _refuse(self, context: Context, error: Exception, call_id: str) -> None:
@@ -160,7 +161,7 @@ class _Handler:
     def _cancelled(self, call_id: str, started: float, ended: Ended) -> None:
         seconds = time.perf_counter() - started
         ended("CANCELLED", seconds)
-        self._log.info("call", method=self._name, code="CANCELLED", ms=_ms(seconds), call_id=call_id)
+        tell(self._log, self._gate, self._name, "CANCELLED", seconds, call_id)
 
     def _note(
         self,
@@ -174,21 +175,4 @@ class _Handler:
         seconds = time.perf_counter() - started
         code = "OK" if error is None else code_of(error).name
         ended(code, seconds)
-        if isinstance(error, Overloaded):
-            self._gate.tell_refused(error)
-            return
-        entry = {"method": self._name, "code": code, "ms": _ms(seconds), "call_id": call_id}
-        if caller is not None:
-            entry["caller"] = caller.actor
-        if reply.outcome or reply.replayed:
-            entry["outcome"] = reply.outcome or "REPLAYED"
-        if error is None:
-            self._log.info("call", **entry)
-        elif isinstance(error, DomainError):
-            self._log.info("call", **entry, reason=error.reason)
-        else:
-            self._log.error("call", **entry, exc_info=error)
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 2)
+        tell(self._log, self._gate, self._name, code, seconds, call_id, caller=caller, reply=reply, error=error)

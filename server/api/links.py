@@ -24,9 +24,7 @@ RESPONSES: Mapping[str, type[Message]] = {
 
 
 def put_into(answer: Message | Reply, method: str, link: Link) -> Message | Reply:
-    """`method`: by its full name."""
-    if method not in RESPONSES:
-        return answer
+    """`method`: one of `RESPONSES`."""
     message = RESPONSES[method].FromString(answer.body) if isinstance(answer, Reply) else answer
     for session in _sessions(message):
         session.url = link(session.contractor, session.id)

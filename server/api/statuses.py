@@ -11,9 +11,9 @@ from grpc import StatusCode
 from grpc.aio import ServicerContext
 
 from server.domain import errors
+from server.service.call_log import CALL_ID
 
 DOMAIN = "optin.v1"
-CALL_ID = "x-call-id"
 STATUS_DETAILS = "grpc-status-details-bin"
 MOST_VIOLATIONS = 25  # details travel in metadata, which clients bound at 8 KiB
 
@@ -40,7 +40,7 @@ CODES: dict[type[Exception], StatusCode] = {
 
 
 def code_of(error: Exception) -> StatusCode:
-    return next(CODES[cls] for cls in type(error).__mro__ if cls in CODES)
+    return errors.entry_for(error, CODES)
 
 
 async def abort(context: ServicerContext[bytes, bytes], error: Exception, call_id: str) -> None:

@@ -4,6 +4,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,7 +42,7 @@ class Certificates:
     def credentials(self) -> grpc.ServerCredentials:
         """Those of the files, as they are now and as they will be. Raises BadCertificates."""
         watch = self._watch()
-        replaced: Any = lambda: self._anew(watch, self._for_grpc)  # noqa: E731 - its types do not know of None
+        replaced: Any = partial(self._anew, watch, self._for_grpc)  # its types do not know that it may give None
         return grpc.dynamic_ssl_server_credentials(
             self._for_grpc(), replaced, require_client_authentication=self.ask_clients
         )

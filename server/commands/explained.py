@@ -14,7 +14,7 @@ from server import __version__
 from server.api.server import PortTaken
 from server.api.tls import BadCertificates
 from server.config import Settings
-from server.domain.errors import DomainError, StorageUnavailable
+from server.domain.errors import DomainError, StorageUnavailable, entry_for
 from server.domain.ports import Conflict
 from server.storage import schema
 from server.storage.sqlite import FileInUse
@@ -66,7 +66,7 @@ def run_or_explain(main: Coroutine[None, None, T], settings: Settings) -> T:
     except WorkersFailed:
         raise typer.Exit(1) from None
     except tuple(REFUSALS) as error:
-        sentence = next(REFUSALS[cls] for cls in type(error).__mro__ if cls in REFUSALS)
+        sentence = entry_for(error, REFUSALS)
         fail(sentence.format(error=error, database=masked(settings), version=__version__))
 
 

@@ -31,11 +31,18 @@ machine finds every variable part of it there; neither may hold personal values.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+T = TypeVar("T")
 
 LOOKS_LIKE_AN_ID = re.compile(r"[a-z]{2,3}_[0-9A-Za-z]{1,40}")
+
+
+def entry_for(error: Exception, table: Mapping[type[Exception], T]) -> T:
+    """That of its class, or of the nearest one that its class derives from. The table has to have one."""
+    return next(table[cls] for cls in type(error).__mro__ if cls in table)
 
 
 @dataclass(frozen=True, slots=True)

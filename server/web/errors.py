@@ -107,7 +107,7 @@ class Error(BaseModel):
 
 def told_of(error: Exception, call_id: str) -> tuple[int, Error]:
     """The status and the body. Of an error that is not ours, nothing but the call id is told."""
-    status, code = next(TABLE[cls] for cls in type(error).__mro__ if cls in TABLE)
+    status, code = errors.entry_for(error, TABLE)
     if not isinstance(error, errors.DomainError):
         message = f"Something went wrong on our side; please tell support the request id {call_id}."
         return status, Error(message=message, error_code=code, reason="INTERNAL", fields={})
@@ -124,6 +124,14 @@ def told_of(error: Exception, call_id: str) -> tuple[int, Error]:
         case errors.ApplicationClosed() if error.metadata["status"] == "EXPIRED":
             code = "session_expired"
     return status, Error(message=message, error_code=code, reason=error.reason, fields=fields)
+
+
+def headers_of(error: Exception, call_id: str) -> dict[str, str]:
+    """The call's id, and when to come again."""
+    headers = {"request-id": call_id}
+    if isinstance(error, errors.Retryable):
+        headers["retry-after"] = str(max(1, round(error.retry_seconds)))
+    return headers
 
 
 def in_our_terms(text: str) -> str:

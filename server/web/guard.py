@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.web import errors
 from server.web.http import failed
-from server.web.noted import call_id_in
+from server.web.noted import call_id_of
 from server.web.operation import PREFIX
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -21,10 +21,10 @@ class Guard:
         self._names = LOOPBACK | {name.lower() for name in names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (error := self._refusal(scope["path"], Headers(scope=scope))):
-            await failed(error, call_id_in(Headers(scope=scope)))(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        error = self._refusal(scope["path"], headers)
+        answer = failed(error, call_id_of(headers)) if error else self._app
+        await answer(scope, receive, send)
 
     def _refusal(self, path: str, headers: Headers) -> errors.NotFromHere | None:
         """A name that leads here by somebody else's DNS; or a request that another site's page makes.

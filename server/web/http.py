@@ -126,9 +126,7 @@ class Handler:
 
 def failed(error: Exception, call_id: str) -> Response:
     status, body = errors.told_of(error, call_id)
-    headers = {"request-id": call_id}
-    if isinstance(error, Retryable):
-        headers["retry-after"] = str(max(1, round(error.retry_seconds)))
+    headers = errors.headers_of(error, call_id)
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     return _json(status, body.model_dump_json().encode(), headers)

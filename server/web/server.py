@@ -178,5 +178,5 @@ def _no_such_path(request: Request, error: Exception) -> Response:
     wrong_method = isinstance(error, HTTPException) and error.status_code == 405
     told = errors.NoSuchMethod() if wrong_method else errors.NoSuchPath()
     if request.url.path.startswith(f"{PATH}/"):
-        return refusals.page(told, texts_for(request.headers.get("accept-language", "")), call_id_of(request))
-    return failed(told, call_id_of(request))
+        return refusals.page(told, texts_for(request.headers.get("accept-language", "")), call_id_of(request.headers))
+    return failed(told, call_id_of(request.headers))

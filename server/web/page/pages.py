@@ -35,7 +35,7 @@ from server.web.page.html import HEADERS
 from server.web.page.rate import Rate
 from server.web.page.refusals import NotAForm
 from server.web.page.screens import Known, Screen, Typed, screen_due, screen_named
-from server.web.page.texts import texts_for
+from server.web.page.texts import Texts, texts_for
 from server.web.page.view import Visit
 
 READS = "optin.v1.ApplicationSessionService/GetApplicationForm"
@@ -69,7 +69,7 @@ class Pages:
         error: Exception | None = None
         try:
             with self._gate:
-                response = await self._answer(request)
+                response = await self._answer(request, texts)
             response.headers["request-id"] = line.call_id
         except ClientDisconnect:
             line.end("CANCELLED")
@@ -83,12 +83,12 @@ class Pages:
         line.end(code_of(response, error), error)
         return response
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, texts: Texts) -> Response:
         """Raises what `refusals` knows, and whatever goes wrong."""
         address = _address(request)
         self._rate.count(address)
         try:
-            visit = await self._visit(request, address)
+            visit = await self._visit(request, address, texts)
         except (NoSuchLink, NotFound):
             self._rate.count_wrong(address)
             raise NoSuchLink from None
@@ -106,7 +106,11 @@ class Pages:
             return _onwards(visit)
         return view.screen(visit, screen, screen.on_record(visit.known), notice=request.query_params.get("notice", ""))
 
-    async def _visit(self, request: Request, address: str) -> Visit:
+    async def _again(self, visit: Visit) -> Visit:
+        """With what is on record by now."""
+        return await self._visit(visit.request, visit.known.ip_address, visit.texts)
+
+    async def _visit(self, request: Request, address: str, texts: Texts) -> Visit:
         """Raises NoSuchLink, NotFound."""
         token = request.path_params["token"]
         link = self._links.opened(token)
@@ -129,7 +133,7 @@ class Pages:
             known=Known(
                 session=session, contractor=contractor, ip_address=address, user_agent=agent[:LONGEST_USER_AGENT]
             ),
-            texts=texts_for(request.headers.get("accept-language", "")),
+            texts=texts,
         )
 
     async def _take(self, visit: Visit, screen: Screen) -> Response:
@@ -143,12 +147,12 @@ class Pages:
             errors = screen.errors(visit.known, invalid, visit.texts, typed)
             return view.screen(visit, screen, typed, errors=errors, status=422)
         except ApplicationStepOutOfOrder:
-            return _onwards(await self._visit(visit.request, visit.known.ip_address), notice="?notice=moved")
+            return _onwards(await self._again(visit), notice="?notice=moved")
         except (ApplicationAlreadyComplete, ApplicationClosed):
             pass  # it was sent twice, or closed meanwhile
         except Retryable:
             return view.screen(visit, screen, typed, notice="busy", status=503)
-        return _onwards(await self._visit(visit.request, visit.known.ip_address))
+        return _onwards(await self._again(visit))
 
     async def _submit(self, visit: Visit, step: Step) -> None:
         call, session = visit.call, visit.known.session.id

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-from server.domain.errors import DomainError, QuoteAlreadyIssued, Retryable
+from server.domain.errors import DomainError, QuoteAlreadyIssued, Retryable, entry_for
 from server.service.links import NoSuchLink
 from server.web import errors
 from server.web.page import html
@@ -44,11 +44,9 @@ TABLE: Mapping[type[Exception], Told] = {
 
 
 def page(error: Exception, texts: Texts, call_id: str) -> Response:
-    status, section = next(TABLE[cls] for cls in type(error).__mro__ if cls in TABLE)
+    status, section = entry_for(error, TABLE)
     said = texts[section]
     text = said["text"].format(call_id=call_id)
     response = html.page("message", status, texts, {"heading": said["heading"], "text": text, "link": ""}, ())
-    response.headers["request-id"] = call_id
-    if isinstance(error, Retryable):
-        response.headers["retry-after"] = str(max(1, round(error.retry_seconds)))
+    response.headers.update(errors.headers_of(error, call_id))
     return response
