@@ -42,6 +42,15 @@ EVERY_DECISION = select(
     *(column for column in assignments.c if column.name != "outcome"), decisions.c.outcome, *BINDING_COLUMNS, *DECIDED
 ).join_from(assignments, decisions, ABOUT)
 FIND = WITH_BINDING.where(assignments.c.platform == bindparam("platform"), assignments.c.id.in_(IDS))
+# Where a decision record has each column's value.
+ASSIGNMENT_OF = rows.found_in(
+    {column.name: f"assignment.{column.name}" for column in assignments.c}
+    | {"decision": "number", "outcome": "assignment.binding.outcome"}
+)
+DECISION_OF = rows.found_in(
+    {column.name: f"assignment.binding.{column.name}" for column in (decisions.c.outcome, *BINDING_COLUMNS)}
+    | {"contractor": "assignment.contractor", "assignment": "assignment.id", "platform": "assignment.platform"}
+)
 
 
 class Assignments:
@@ -71,13 +80,13 @@ class Assignments:
         return rows.keyset(self._connection, assignments, page, conditions, _record, source=WITH_BINDING)
 
     def insert(self, made: Sequence[DecisionRecord]) -> None:
-        rows.insert(self._connection, assignments, [_assignment_row(entry) for entry in made])
-        rows.insert(self._connection, decisions, [_decision_row(entry) for entry in made])
+        rows.insert(self._connection, assignments, made, ASSIGNMENT_OF)
+        rows.insert(self._connection, decisions, made, DECISION_OF)
 
     def decide_again(self, entry: DecisionRecord) -> None:
         shown = {"decision": entry.number, "outcome": entry.assignment.binding.outcome}
         self._update(entry.assignment, shown)
-        self._connection.execute(decisions.insert(), _decision_row(entry))
+        rows.insert(self._connection, decisions, [entry], DECISION_OF)
 
     def cancel(self, assignment: Assignment) -> None:
         self._update(
@@ -154,24 +163,6 @@ def _names(decided: FromClause, policy: str) -> ColumnElement[bool]:
 
 def _is(contractor: str, id_: str) -> tuple[ColumnElement[bool], ...]:
     return assignments.c.contractor == contractor, assignments.c.id == id_
-
-
-def _assignment_row(entry: DecisionRecord) -> dict[str, Any]:
-    row = rows.values_of(entry.assignment)
-    binding = row.pop("binding")
-    return row | {"decision": entry.number, "outcome": binding.outcome}
-
-
-def _decision_row(entry: DecisionRecord) -> dict[str, Any]:
-    return rows.values_of(entry.assignment.binding) | {
-        "contractor": entry.assignment.contractor,
-        "assignment": entry.assignment.id,
-        "platform": entry.assignment.platform,
-        "number": entry.number,
-        "decide_time": entry.decide_time,
-        "trigger": entry.trigger,
-        "facts": entry.facts,
-    }
 
 
 def _decision(row: RowMapping) -> DecisionRecord:

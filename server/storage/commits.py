@@ -15,6 +15,7 @@ from uuid_utils import uuid7
 
 from server.domain.errors import StorageUnavailable
 from server.domain.ports import Unit
+from server.storage import ready
 from server.storage.events import EventOf
 from server.storage.failures import translated
 from server.storage.tables import writers
@@ -64,7 +65,7 @@ class Commits:
     def _sign(self, connection: Connection, unit: str) -> None:
         """Writes the unit's name into the writer's row, first thing."""
         try:
-            connection.execute(_upsert(connection.dialect.name, "unit"), {"writer": self._writer, "unit": unit})
+            ready.values(connection, _upsert(connection.dialect.name, "unit"), writer=self._writer, unit=unit)
         except exc.DBAPIError as error:
             if error.connection_invalidated:
                 raise EndedWhileIdle from error

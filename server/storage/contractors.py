@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from server.domain.callers import EVERY_PLATFORM
 from server.domain.errors import DuplicateEmail
 from server.domain.ports import Page
 from server.domain.records import Address, Contractor
 from server.storage import rows
+from server.storage.ready import Row
 from server.storage.rows import IDS
 from server.storage.tables import contractors, emails
 from server.storage.upserts import insert, is_postgresql
@@ -103,7 +104,7 @@ def _row(contractor: Contractor) -> dict[str, Any]:
     }
 
 
-def _record(row: RowMapping) -> Contractor:
+def _record(row: Row) -> Contractor:
     values = dict(row)
     del values["email_folded"]
     values["address"] = Address(**row["address"])

@@ -7,13 +7,14 @@ transactions commit in another order than they take numbers: there `sequence` gi
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, or_, select, update
 
 from server.domain.events import Event, EventType, Subject
 from server.domain.outbox import EventFilter
-from server.storage import rows
+from server.storage import ready, rows
+from server.storage.ready import Row
 from server.storage.rows import IDS
 from server.storage.tables import event_sequence, events, trail
 from server.storage.upserts import is_postgresql
@@ -34,6 +35,14 @@ UPDATE = update(events).where(events.c.id == bindparam("event")).values(data=bin
 ALL = EventFilter()
 
 
+class _Placed(NamedTuple):
+    event: Event
+    position: int
+
+
+PLACED = rows.found_in({column.name: f"event.{column.name}" for column in events.c if column.name != "position"})
+
+
 class Events:
     """Implements `ports.Events`. What is recorded is written by `flush`, at the end of the unit, all together."""
 
@@ -51,12 +60,13 @@ class Events:
     def flush(self) -> None:
         if not self.recorded:
             return
-        added = [rows.values_of(event) for event in self.recorded]
-        if not is_postgresql(self._connection):
-            last = self._connection.scalar(TAKEN, {"count": len(added)}) or 0
-            for position, row in enumerate(added, last - len(added) + 1):
-                row["position"] = position
-        rows.insert(self._connection, events, added)
+        if is_postgresql(self._connection):
+            rows.insert(self._connection, events, self.recorded)
+        else:
+            [(last,)] = ready.values(self._connection, TAKEN, count=len(self.recorded))
+            first = last - len(self.recorded) + 1
+            placed = [_Placed(event, position) for position, event in enumerate(self.recorded, first)]
+            rows.insert(self._connection, events, placed, PLACED)
         self.recorded = []
 
     def position(self, platform: str, event_id: str) -> int | None:
@@ -110,7 +120,7 @@ class Events:
         return len(ids)
 
 
-def _record(row: RowMapping) -> Event:
+def _record(row: Row) -> Event:
     return Event(**{**row, "type": EventType(row["type"])})
 
 

@@ -1,15 +1,16 @@
 """Jobs, job categories and their approvals."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from server.domain.enums import CoverageType
 from server.domain.ports import Page
 from server.domain.records import Address, Approval, Job, JobCategory
 from server.storage import rows
+from server.storage.ready import Row
 from server.storage.rows import IDS
 from server.storage.tables import job_categories, job_category_approvals, jobs
 from server.storage.upserts import insert, is_postgresql
@@ -25,9 +26,7 @@ LOCK_JOB = (
 FIND_CATEGORIES = select(job_categories).where(
     job_categories.c.platform == bindparam("platform"), job_categories.c.code.in_(IDS)
 )
-APPROVALS = (
-    select(approvals).where(approvals.c.category_code.in_(IDS)).order_by(approvals.c.coverage_type, approvals.c.state)
-)
+APPROVALS = select(approvals).where(approvals.c.category_code.in_(IDS))
 
 
 class Jobs:
@@ -96,24 +95,28 @@ class JobCategories:
         found: dict[str, list[Approval]] = {category.code: [] for category in categories}
         for row in rows.fetch(self._connection, APPROVALS, found):
             found[row["category_code"]].append(_approval(row))
-        return [replace(category, approvals=tuple(found[category.code])) for category in categories]
+        return [replace(category, approvals=_in_order(found[category.code])) for category in categories]
 
 
 def _job_row(job: Job) -> dict[str, Any]:
     return rows.values_of(job) | {"address": job.address and rows.values_of(job.address)}
 
 
-def _job(row: RowMapping) -> Job:
+def _job(row: Row) -> Job:
     values = dict(row)
     values["address"] = row["address"] and Address(**row["address"])
     return Job(**values)
 
 
-def _category(row: RowMapping) -> JobCategory:
+def _category(row: Row) -> JobCategory:
     return JobCategory(**row)
 
 
-def _approval(row: RowMapping) -> Approval:
+def _in_order(approvals: Iterable[Approval]) -> tuple[Approval, ...]:
+    return tuple(sorted(approvals, key=lambda approval: (approval.coverage_type, approval.state)))
+
+
+def _approval(row: Row) -> Approval:
     return Approval(
         coverage_type=row["coverage_type"],
         state=row["state"],

@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
 from server.domain.enums import PolicyStatus
 from server.domain.ports import Page
 from server.domain.records import Policy
 from server.storage import rows
+from server.storage.ready import Row
 from server.storage.rows import IDS
 from server.storage.tables import policies
 
@@ -59,7 +60,7 @@ class Policies:
         return rows.untold(self._connection, policies, now, most, expires, _record)
 
     def insert(self, added: Sequence[Policy]) -> None:
-        rows.insert(self._connection, policies, [rows.values_of(policy) for policy in added])
+        rows.insert(self._connection, policies, added)
 
     def update(self, changed: Sequence[Policy]) -> None:
         self._connection.execute(
@@ -83,5 +84,5 @@ def _reads_as(status: PolicyStatus, now: datetime) -> ColumnElement[bool]:
     return policies.c.status == status
 
 
-def _record(row: RowMapping) -> Policy:
+def _record(row: Row) -> Policy:
     return Policy(**row)

@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     and_,
     bindparam,
     case,
@@ -25,6 +24,7 @@ from server.domain.enums import ApplicationSessionStatus, CoverageType, PolicySt
 from server.domain.ports import Page
 from server.domain.records import CoverageRate, Quote
 from server.storage import rows
+from server.storage.ready import Row
 from server.storage.rows import IDS
 from server.storage.tables import application_sessions as sessions
 from server.storage.tables import policies, quotes
@@ -104,7 +104,7 @@ def _row(quote: Quote) -> dict[str, Any]:
     return row
 
 
-def quote_of(row: RowMapping) -> Quote:
+def quote_of(row: Row) -> Quote:
     """Without `applied_until` where the row has none."""
     rates = tuple(
         CoverageRate(coverage_type=CoverageType(rate["coverage_type"]), net_rate=rate["net_rate"])

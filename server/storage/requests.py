@@ -22,7 +22,7 @@ class Requests:
         return {row["request_id"]: StoredRequest(**row) for row in found}
 
     def insert(self, stored: Sequence[StoredRequest]) -> None:
-        rows.insert(self._connection, requests, [rows.values_of(entry) for entry in stored])
+        rows.insert(self._connection, requests, stored)
 
     def settle(self, platform: str, request_id: str, response: bytes) -> None:
         key = (requests.c.platform == platform, requests.c.request_id == request_id)

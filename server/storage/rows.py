@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
+from itertools import chain
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -21,6 +23,8 @@ from sqlalchemy import (
 
 from server.domain.callers import EVERY_PLATFORM
 from server.domain.ports import Page
+from server.storage import ready
+from server.storage.ready import Row
 
 T = TypeVar("T")
 
@@ -35,38 +39,48 @@ def padded(ids: Iterable[str]) -> list[str]:
     return items + items[-1:] * ((1 << (len(items) - 1).bit_length()) - len(items)) if items else items
 
 
-def fetch(connection: Connection, statement: Select[Any], ids: Collection[str], **values: Any) -> Sequence[RowMapping]:
-    """The rows of a statement over IDS; asks nothing when there are none."""
+def fetch(connection: Connection, statement: Select[Any], ids: Collection[str], **values: str) -> Sequence[Row]:
+    """The rows of a statement over IDS, in no order; asks nothing when there are none."""
     possible = [id_ for id_ in ids if NUL not in id_]
-    if not possible:
-        return ()
-    return connection.execute(statement, {"ids": padded(possible), **values}).mappings().all()
+    return ready.rows(connection, statement, padded(possible), values) if possible else ()
 
 
-def insert(connection: Connection, table: Table, added: Sequence[Mapping[str, Any]]) -> None:
-    """Inserts rows that have a value for every column.
+Places = tuple[tuple[str, str], ...]
 
-    As `connection.execute(table.insert(), added)`, without what SQLAlchemy does anew for each row, and some rows a
+
+def found_in(places: Mapping[str, str]) -> Places:
+    """Of columns by name, where a record has their values: `binding.outcome`."""
+    return tuple(places.items())
+
+
+def insert(connection: Connection, table: Table, added: Sequence[object], places: Places = ()) -> None:
+    """Inserts a row for each record, which has every column's value, by its name unless `places` has it elsewhere.
+
+    As `connection.execute(table.insert(), ...)`, without what SQLAlchemy does anew for each row, and some rows a
     statement: the driver lets go of Python's lock at each one, and has to get it back from a busy event loop.
     """
-    binds = _binds(table, connection.dialect)
+    dialect = ready.dialect_of(connection)
+    values_of_row, binds = _row(table, places, dialect)
     start = 0
     while start < len(added):
         # By powers of two, so that only a few statements are ever prepared.
         size = min(1 << (len(added) - start).bit_length() - 1, MOST_ROWS_A_STATEMENT)
-        values = [
-            row[name] if bind is None else bind(row[name])
-            for row in added[start : start + size]
-            for name, bind in binds
-        ]
-        connection.exec_driver_sql(_insert(table, size, connection.dialect), tuple(values))
+        columns = zip(*map(values_of_row, added[start : start + size]), strict=True)
+        fit = [column if bind is None else map(bind, column) for bind, column in zip(binds, columns, strict=True)]
+        values = tuple(chain.from_iterable(zip(*fit, strict=True)))
+        ready.run(connection, _insert(table, size, dialect), values)
         start += size
 
 
 @cache
-def _binds(table: Table, dialect: Dialect) -> list[tuple[str, Callable[[Any], Any] | None]]:
-    """The columns in order, each with what makes a value fit for the driver."""
-    return [(column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in table.columns]
+def _row(
+    table: Table, places: Places, dialect: Dialect
+) -> tuple[Callable[[object], tuple[Any, ...]], Sequence[Callable[[Any], Any] | None]]:
+    """What takes the columns' values from a record, in order, and what makes each fit for the driver."""
+    paths = {column.name: column.name for column in table.columns} | dict(places)
+    return attrgetter(*paths.values()), [
+        column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.columns
+    ]
 
 
 @cache

@@ -5,13 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
 
 from server.domain.application import LIVE, OPEN
 from server.domain.enums import ApplicationSessionStatus
 from server.domain.ports import Page
 from server.domain.records import ApplicationSession, Signature
 from server.storage import rows
+from server.storage.ready import Row
 from server.storage.rows import IDS
 from server.storage.tables import application_sessions as sessions
 
@@ -90,7 +91,7 @@ def _row(session: ApplicationSession) -> dict[str, Any]:
     }
 
 
-def _record(row: RowMapping) -> ApplicationSession:
+def _record(row: Row) -> ApplicationSession:
     values = dict(row)
     values["signatures"] = tuple(
         Signature(**entry | {"sign_time": datetime.fromisoformat(entry["sign_time"])}) for entry in row["signatures"]

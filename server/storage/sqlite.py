@@ -118,7 +118,7 @@ class SqliteStorage:
             connection.close()
 
     def _read(self, engine: Engine, work: Callable[[Unit], T]) -> T:
-        with translated(), engine.connect() as connection:
+        with translated(), engine.begin() as connection:
             return work(SqlUnit(connection, self._event_of))
 
     def _ping(self) -> None:

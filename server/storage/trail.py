@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from uuid_utils import uuid7
 
 from server.domain.trail import FIRST, Act, Place, TrailEntry, following, written
-from server.storage import rows
+from server.storage import ready, rows
 from server.storage.tables import trail
 from server.storage.upserts import is_postgresql
 
@@ -44,7 +44,7 @@ class Trail:
         added = [_entry(platform, acts) for platform, acts in by_platform.items()]
         if not is_postgresql(self._connection):
             added = list(placed(self._connection, added))
-        rows.insert(self._connection, trail, [rows.values_of(entry) for entry in added])
+        rows.insert(self._connection, trail, added)
         self.recorded = []
 
 
@@ -58,8 +58,8 @@ def placed(connection: Connection, entries: Iterable[TrailEntry]) -> Iterable[Tr
     last: dict[str, Place] = {}
     for entry in entries:
         if entry.platform not in last:
-            found = connection.execute(LAST, {"platform": entry.platform}).one_or_none()
-            last[entry.platform] = Place(*found) if found else FIRST
+            found = ready.values(connection, LAST, platform=entry.platform)
+            last[entry.platform] = Place(*found[0]) if found else FIRST
         place = last[entry.platform] = following(last[entry.platform], entry)
         yield replace(entry, number=place.number, hash=place.hash)
 

@@ -80,14 +80,19 @@ class Enum(TypeDecorator[IntEnum]):
         self.enum = enum
         self._values: dict[int | None, IntEnum | None] = {None: None, **{int(item): item for item in enum}}
 
-    def process_bind_param(self, value: IntEnum | None, dialect: Dialect) -> int | None:
-        return None if value is None else int(value)
+    # Not `process_bind_param`, as above.
+    def bind_processor(self, dialect: Dialect) -> Callable[[IntEnum | None], int | None]:
+        return _to_number
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Any:
         try:
             return self._values[value]
         except KeyError:
             raise ValueError(f"no {self.enum.__name__} has the number {value}") from None
+
+
+def _to_number(value: IntEnum | None) -> int | None:
+    return None if value is None else int(value)
 
 
 class EnumTuple(TypeDecorator[tuple[IntEnum, ...]]):
@@ -101,7 +106,7 @@ class EnumTuple(TypeDecorator[tuple[IntEnum, ...]]):
         self.enum = enum
 
     def process_bind_param(self, value: Iterable[IntEnum] | None, dialect: Dialect) -> str:
-        return ",".join(str(int(item)) for item in value or ())
+        return ",".join([str(int(item)) for item in value]) if value else ""
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return _enum_tuple(self.enum, value) if value else ()

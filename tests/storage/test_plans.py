@@ -57,6 +57,6 @@ def plan_of(unit: Unit, read: Callable[[Unit], object]) -> list[str]:
 @pytest.mark.parametrize("name", READS)
 async def test_what_is_a_contractors_is_found_by_the_contractor(embedded: SqliteStorage, name: str) -> None:
     steps = await embedded.read(lambda unit: plan_of(unit, READS[name]))
-    first = steps[0]
+    first = next(step for step in steps if not step.startswith("CO-ROUTINE"))  # what becomes JSON is asked for inside
     assert first.startswith("SEARCH"), steps
     assert "contractor=?" in first, steps
