@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from server.domain import matching
@@ -18,6 +18,7 @@ from server.domain.enums import (
     PolicyOrigin,
     PolicyStatus,
 )
+from server.domain.record import record
 from server.domain.records import ApplicationSession, Approval, Binding, Contractor, Job, JobCategory, Policy
 from server.domain.states import is_offered
 from server.domain.terms import Period, policy_term
@@ -26,7 +27,7 @@ OPT_IN_COVERS = (CoverageType.WORKERS_COMP,)
 """The general opt-in binds workers' compensation alone."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class AssignmentRequest:
     contractor: str
     job: str
@@ -34,7 +35,7 @@ class AssignmentRequest:
     period: Period
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Facts:
     """All that a decision rests on, read under the contractor's lock."""
 
@@ -52,15 +53,14 @@ class Facts:
     @property
     def withholding(self) -> str:
         """Who says that the premium is withheld; empty when nobody does (spec 5)."""
-        sources = {
-            "platform": self.platform_withholds,
-            "contractor": self.contractor.withhold_premium,
-            "job": self.job.withhold_premium,
-        }
-        return next((source for source, withholds in sources.items() if withholds), "")
+        if self.platform_withholds:
+            return "platform"
+        if self.contractor.withhold_premium:
+            return "contractor"
+        return "job" if self.job.withhold_premium else ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class NewPolicy:
     """The policy to bind: it gets its number and id from who inserts it."""
 
@@ -75,7 +75,7 @@ class NewPolicy:
     quote: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Decision:
     """What to do. `binding` is the answer, its `policies` without the id of the policy in `bind`."""
 

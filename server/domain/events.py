@@ -1,11 +1,11 @@
 """What is told of a change: the types of events, and which one a new status calls for (issue 4, items 6 and 7)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from server.domain.enums import ApplicationSessionStatus, PolicyStatus
+from server.domain.record import record
 from server.domain.records import ApplicationSession, Assignment, Contractor, JobCategory, Policy, Quote
 
 Subject = Contractor | ApplicationSession | JobCategory | Quote | Policy | Assignment
@@ -60,7 +60,7 @@ OF_POLICY: Mapping[PolicyStatus, EventType] = {
 """What a policy's new status is told as."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Event:
     id: str
     platform: str

@@ -1,15 +1,15 @@
 """Which policy covers an assignment (spec 7)."""
 
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.enums import CoverageType, PolicyStatus
+from server.domain.record import record
 from server.domain.records import Contractor, Policy
 from server.domain.terms import Period
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Need:
     """What an assignment asks of a policy. The contractor's policies are matched, so its platform's too."""
 
@@ -45,12 +45,14 @@ def best_match(policies: Iterable[Policy], wanted: Need) -> Policy | None:
     Of several: the one that covers most of the requested types, then expires last, then the newest.
     """
     fitting = [p for p in policies if matches(p, wanted)]
+    if len(fitting) < 2:
+        return fitting[0] if fitting else None
 
     def rank(policy: Policy) -> tuple[bool, int, datetime, int]:
         covered = len(wanted.wished.intersection(policy.coverage_types))
         return policy.status is not PolicyStatus.PENDING, covered, policy.end, policy.number
 
-    return max(fitting, key=rank, default=None)
+    return max(fitting, key=rank)
 
 
 def matches(policy: Policy, wanted: Need) -> bool:
@@ -63,7 +65,8 @@ def matches(policy: Policy, wanted: Need) -> bool:
         and wanted.types.issubset(covers)
         and (CoverageType.WORKERS_COMP not in covers or policy.work_state == wanted.work_state)
         and (CoverageType.GENERAL not in covers or policy.residence_state == wanted.residence_state)
-        and Period(policy.effective_time, policy.end).contains(wanted.period)
+        and policy.effective_time <= wanted.period.start
+        and wanted.period.end <= policy.end
     )
 
 

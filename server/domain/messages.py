@@ -1,6 +1,8 @@
 """One sentence for a person about each binding: derived from the decision, so never stored."""
 
-from server.domain.enums import BindingOutcome, BindingReason, BindingWorkflow
+from functools import cache
+
+from server.domain.enums import BindingOutcome, BindingReason, BindingWorkflow, CoverageType
 from server.domain.records import Binding
 
 WHY = {
@@ -19,8 +21,8 @@ WHY = {
 
 
 def sentence(binding: Binding) -> str:
+    left = _types(binding.standard_workflow_coverage_types)
     why = _and([WHY[reason] for reason in binding.reasons])
-    left = _and([t.name.lower().replace("_comp", "' compensation") for t in binding.standard_workflow_coverage_types])
     match binding.outcome:
         case BindingOutcome.COVERAGE_BOUND if binding.workflow is BindingWorkflow.STANDARD:
             text = "New coverage was bound from a quote"
@@ -40,5 +42,12 @@ def sentence(binding: Binding) -> str:
     return f"{text}; the standard workflow applies to {left}." if left else f"{text}."
 
 
+@cache
+def _types(types: tuple[CoverageType, ...]) -> str:
+    return _and([t.name.lower().replace("_comp", "' compensation") for t in types])
+
+
 def _and(parts: list[str]) -> str:
+    if not parts:
+        return ""
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

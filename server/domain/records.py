@@ -4,7 +4,7 @@ Times are aware UTC datetimes with microseconds; periods are half-open.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import TypedDict
 
@@ -21,9 +21,10 @@ from server.domain.enums import (
     QuoteStatus,
     UnderwritingReason,
 )
+from server.domain.record import record
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Address:
     region: str  # state: two upper-case letters
     line1: str = ""
@@ -33,7 +34,7 @@ class Address:
     country: str = "US"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Contractor:
     id: str
     platform: str
@@ -51,7 +52,7 @@ class Contractor:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Approval:
     """A category may be covered: for one coverage type, in one state or (empty) in every state."""
 
@@ -61,7 +62,7 @@ class Approval:
     approve_time: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class JobCategory:
     code: str
     platform: str
@@ -71,11 +72,17 @@ class JobCategory:
 
     def approval(self, coverage_type: CoverageType, state: str) -> Approval | None:
         """The approval that holds: a row for the state wins over the row for every state (spec 4)."""
-        rows = {a.state: a for a in self.approvals if a.coverage_type == coverage_type}
-        return rows.get(state) or rows.get("")
+        everywhere = None
+        for approval in self.approvals:
+            if approval.coverage_type == coverage_type:
+                if approval.state == state:
+                    return approval
+                if not approval.state:
+                    everywhere = approval
+        return everywhere
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Job:
     id: str
     platform: str
@@ -92,7 +99,7 @@ class Job:
         return (self.address or contractor.address).region
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Signature:
     document: str
     version: str
@@ -103,7 +110,7 @@ class Signature:
     user_agent: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class ApplicationSession:
     id: str
     platform: str
@@ -127,13 +134,13 @@ class ApplicationSession:
     expiry_told: bool = False  # that its time has passed is recorded as an event
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class CoverageRate:
     coverage_type: CoverageType
     net_rate: int  # cents per $100 of pay
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Quote:
     """A price for one contractor and job. States, category and rates are as they were when it was rated."""
 
@@ -161,7 +168,7 @@ class Quote:
         return sum(rate.net_rate for rate in self.rates)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Policy:
     id: str
     platform: str
@@ -193,7 +200,7 @@ class Policy:
         return self.expire_time if self.cancel_time is None else min(self.cancel_time, self.expire_time)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Binding:
     """What was decided about an assignment's cover, and why."""
 
@@ -206,7 +213,7 @@ class Binding:
     standard_workflow_coverage_types: tuple[CoverageType, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Assignment:
     id: str
     platform: str
@@ -252,7 +259,7 @@ class Evidence(TypedDict, total=False):
     previous_end: str  # ISO 8601: where the assignment ended before it was extended
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class DecisionRecord:
     """One decision about an assignment, as it is kept: never changed, only followed by another (spec 6)."""
 

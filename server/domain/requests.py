@@ -1,12 +1,13 @@
 """Requests that were answered, kept so that a repeat gets the same answer (spec 8). Storage implements the port."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from server.domain.record import record
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@record(frozen=True, kw_only=True, slots=True)
 class StoredRequest:
     platform: str
     request_id: str

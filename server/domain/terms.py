@@ -1,9 +1,9 @@
 """Days, years and terms (spec 7 and 10). All in UTC; the clock's reading is always an argument."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from server.domain.errors import InvalidFields, Violation
+from server.domain.record import record
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_YEARS_AHEAD = 5
@@ -11,7 +11,7 @@ RANGE_RULE = f"must be from {EARLIEST:%Y-%m-%d} up to {LATEST_YEARS_AHEAD} years
 DEFAULT_LENGTH = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Period:
     """Half-open: `[start, end)`."""
 

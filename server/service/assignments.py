@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from server.domain.carrier import PendingBinding
 from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, what_to_bind
@@ -10,6 +10,7 @@ from server.domain.enums import AssignmentStatus, BindingOutcome, PolicyStatus
 from server.domain.errors import AssignmentCancelled, AssignmentStarted, DomainError, InvalidFields, NotFound, Violation
 from server.domain.events import OF_POLICY, EventType
 from server.domain.ports import Page, Unit
+from server.domain.record import record
 from server.domain.records import Assignment, Binding, DecisionRecord, Policy
 from server.domain.requests import StoredRequest
 from server.service.binding import Asked, Binder
@@ -23,7 +24,7 @@ from server.service.writer import LOCKED, Locked
 CREATED = EventType.ASSIGNMENT_CREATED.value  # the trigger of the first decision
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Creation:
     """One call to create an assignment."""
 
@@ -37,7 +38,7 @@ class Creation:
 Result = Reply | DomainError | Locked | Awaits | Asked
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class CreateAssignments:
     """The unit that creates assignments, as a `writer.SetWork` over Creations."""
 

@@ -1,15 +1,15 @@
 """What every use case is told about its caller, and new ids."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from uuid_utils import uuid7
 
 from server.domain.callers import Caller, Face
+from server.domain.record import record
 from server.domain.trail import Act, act
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Context:
     platform: str  # whose resources it is about: the caller's, but where an underwriter works for another
     caller: Caller

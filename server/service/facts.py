@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from server.domain.anew import as_it_was
 from server.domain.decision import AssignmentRequest, Facts
@@ -94,10 +95,13 @@ def part_of(assignment: Assignment, start: datetime) -> Evidence:
     return {"part_start": start.isoformat()} if start > assignment.effective_time else {}
 
 
+_text = lru_cache(1_000)(datetime.isoformat)
+
+
 def _seen(approval: Approval) -> ApprovalSeen:
     return {
         "coverage_type": int(approval.coverage_type),
         "state": approval.state,
         "net_rate": approval.net_rate,
-        "approve_time": approval.approve_time.isoformat(),
+        "approve_time": _text(approval.approve_time),
     }

@@ -1,7 +1,6 @@
 """The end of an application for a quote: a policy is issued, and the assignments that waited for it get it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain import quoting
@@ -9,6 +8,7 @@ from server.domain.enums import PolicyOrigin, PolicyStatus
 from server.domain.errors import ConcurrentUpdate
 from server.domain.events import EventType
 from server.domain.ports import Unit
+from server.domain.record import record
 from server.domain.records import ApplicationSession, DecisionRecord, Evidence, Policy, Quote
 from server.domain.terms import Period
 from server.service.binding import Asked, Binder
@@ -19,7 +19,7 @@ from server.service.once import Awaits
 ISSUED = EventType.QUOTE_ISSUED.value  # what a decision was triggered by
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """One run of a call that may have to wait for a policy that is being bound."""
 

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
 from server.domain.callers import Caller
 from server.domain.errors import ConcurrentUpdate, RequestIdReused
 from server.domain.ports import Unit
+from server.domain.record import record
 from server.domain.records import Binding
 from server.domain.requests import StoredRequest
 from server.service.binding import Asked
@@ -16,7 +16,7 @@ from server.service.binding import Asked
 APART = "\x1f"  # between an underwriter's platform and its request id, where they are kept at another platform
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record(frozen=True, kw_only=True, slots=True)
 class RequestKey:
     """A request that the caller may send again."""
 
@@ -33,14 +33,14 @@ class RequestKey:
         return cls(platform=platform, request_id=request_id, digest=hashlib.sha256(said).digest())
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Awaits:
     """A call's result when a carrier is being asked: it comes back when the policy is settled."""
 
     policy: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Reply:
     """A response as it goes over the wire."""
 
