@@ -6,8 +6,8 @@ counts within one.
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import structlog
 
@@ -56,8 +56,7 @@ class _Allowance:
 
     def take(self) -> None:
         """Raises PlatformLimited."""
-        if self.in_flight >= self._most:
-            raise PlatformLimited(limit="its calls at the same time")
+        self._require_room()
         if self._rate == float("inf"):
             return
         now = asyncio.get_running_loop().time()
@@ -66,6 +65,18 @@ class _Allowance:
         if self._calls < 1:
             raise PlatformLimited(limit="its calls a second")
         self._calls -= 1
+
+    def _require_room(self) -> None:
+        if self.in_flight >= self._most:
+            raise PlatformLimited(limit="its calls at the same time")
+
+    def __enter__(self) -> None:
+        """Raises PlatformLimited."""
+        self._require_room()
+        self.in_flight += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.in_flight -= 1
 
 
 class Access:
@@ -145,16 +156,11 @@ class Access:
         known = self._allowances.get(platform)
         return known.platform.withholds_premium if known else None
 
-    @contextmanager
-    def admitted(self, caller: Caller) -> Iterator[None]:
-        """One call of the caller's platform. Raises PlatformLimited."""
+    def admitted(self, caller: Caller) -> AbstractContextManager[None]:
+        """One call of the caller's platform, which is in flight while this is entered. Both raise PlatformLimited."""
         allowance = self._allowances[caller.platform]
         allowance.take()
-        allowance.in_flight += 1
-        try:
-            yield
-        finally:
-            allowance.in_flight -= 1
+        return allowance
 
     async def hold(self, seconds_left: float | None = None) -> None:
         """Before a refusal for a platform's own limits: the caller is to wait that long anyway.

@@ -29,12 +29,7 @@ class Gate:
 
     def __enter__(self) -> None:
         """Raises Overloaded, ServerStopping."""
-        self._arrived += 1
-        self._last_arrival = time.monotonic()
-        if self._stopping:
-            raise ServerStopping
-        if self.inside >= self._most:
-            raise Overloaded(limit="calls in flight")
+        self.require_room()
         self.inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -50,6 +45,14 @@ class Gate:
         for limit, calls in self._refused.items():
             log.warning("calls refused", reason=Overloaded.reason, limit=limit, calls=calls)
         self._refused.clear()
+
+    def require_room(self) -> None:
+        """For a call that may not come in yet, such as one whose message is to be received. Raises as entering does."""
+        self._arrived += 1
+        self._last_arrival = time.monotonic()
+        self.require_open()
+        if self.inside >= self._most:
+            raise Overloaded(limit="calls in flight")
 
     def require_open(self) -> None:
         """For streams, which have a bound of their own and end otherwise at stop. Raises ServerStopping."""

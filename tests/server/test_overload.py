@@ -23,6 +23,8 @@ from server.storage import open_storage, schema
 from tests.conftest import NOW, Clock, Serving
 from tests.support.client import refused
 
+CREATE = "/optin.v1.AssignmentService/CreateAssignment"
+
 
 class SlowCarrier:
     def __init__(self) -> None:
@@ -54,11 +56,28 @@ async def test_calls_over_the_bound_are_refused_and_health_answers(serve: Servin
         (retry,) = refusal.of(error_details_pb2.RetryInfo)
         assert retry.retry_delay.ToTimedelta() > timedelta()
         # Before any parsing: what would be malformed is refused for the same reason.
-        raw = client.channel.unary_unary("/optin.v1.AssignmentService/CreateAssignment")
+        raw = client.channel.unary_unary(CREATE)
         assert (await refused(raw(b"\xff\xff"))).reason == "OVERLOADED"
+        # Before it is received, too: this one's message never comes.
+        assert (await refused(client.channel.stream_unary(CREATE)())).reason == "OVERLOADED"
         carrier.go.set()
         assert {(await call).outcome for call in held} == {pb.BINDING_OUTCOME_COVERAGE_BOUND}
         assert (await client.assign(jane.id, job.id)).outcome == pb.BINDING_OUTCOME_COVERAGE_REUSED
+
+
+async def test_a_call_whose_message_does_not_come_keeps_no_other_out(serve: Serving) -> None:
+    async with serve(calls_in_flight=1) as client:
+        begun = client.channel.stream_unary("/optin.v1.JobService/ListJobs")
+        calls = [begun() for _ in range(3)]
+        for call in calls:
+            await call.wait_for_connection()
+        await client.job()
+        for call in calls[:2]:
+            await call.write(b"")
+            await call.done_writing()
+            assert await call != b"", "each is answered when its message has come"
+        await calls[2].done_writing()
+        assert (await refused(calls[2])).reason == "MALFORMED_REQUEST"
 
 
 async def test_a_writer_knows_how_long_a_call_will_wait(tmp_path: object) -> None:
@@ -138,8 +157,9 @@ async def test_a_deadline_that_cannot_be_met_is_refused_early(serve: Serving, mo
     """Before any parsing; a read waits for no batch."""
     monkeypatch.setattr(Writer, "wait_seconds", lambda _self: 5.0)
     async with serve() as client:
-        raw = client.channel.unary_unary("/optin.v1.AssignmentService/CreateAssignment")
+        raw = client.channel.unary_unary(CREATE)
         assert (await refused(raw(b"\xff\xff", timeout=4))).reason == "OVERLOADED"
+        assert (await refused(raw(b"\xff\xff", timeout=12))).reason == "OVERLOADED", "it would most likely be too late"
         assert (await refused(raw(b"\xff\xff", timeout=60))).reason == "MALFORMED_REQUEST"
         assert (await refused(raw(b"\xff\xff"))).reason == "MALFORMED_REQUEST"
         listed = client.channel.unary_unary("/optin.v1.AssignmentService/ListAssignments")
