@@ -6,8 +6,7 @@ What an exception says may repeat what a caller sent, so that of exceptions only
 import logging
 import sys
 import traceback
-from collections.abc import Iterator, MutableMapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,13 +21,7 @@ def configure(*, console: bool, level: str, worker: int | None = None) -> None:
         colors = sys.stdout.isatty()
         renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            _stamped,
-            _place_exception,
-            *([] if worker is None else [_numbered(worker)]),
-            renderer,
-        ],
+        processors=[_completed({} if worker is None else {"worker": worker}), renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: _Stdout(),
         cache_logger_on_first_use=True,
@@ -44,17 +37,19 @@ def _ours(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
 
 
-def _numbered(worker: int) -> Any:
-    def numbered(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        event.setdefault("worker", worker)
+def _completed(always: Mapping[str, Any]) -> Any:
+    """With what every line says: one step, since each has its price in every call. The level is the method's name."""
+
+    def completed(_: object, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["level"] = level
+        event["time"] = datetime.now(UTC)
+        if "exc_info" in event:
+            _place_exception(event)
+        for name, value in always.items():
+            event.setdefault(name, value)
         return event
 
-    return numbered
-
-
-def _stamped(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    event["time"] = datetime.now(UTC)
-    return event
+    return completed
 
 
 def _json(_: object, __: str, event: MutableMapping[str, Any]) -> str:
@@ -74,13 +69,12 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     yield error
 
 
-def _place_exception(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    error = event.pop("exc_info", None)
+def _place_exception(event: MutableMapping[str, Any]) -> None:
+    error = event.pop("exc_info")
     if error is True:
         error = sys.exc_info()[1]
     if isinstance(error, BaseException):
         event["exception"] = placed(error)
-    return event
 
 
 class _Formatter(logging.Formatter):
@@ -92,8 +86,10 @@ class _Stdout:
     """Writes lines to standard output. That nobody reads there must not fail a call."""
 
     def msg(self, line: str) -> None:
-        with suppress(OSError):
+        try:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
+        except OSError:
+            pass
 
     debug = info = warning = error = msg

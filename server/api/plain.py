@@ -1,6 +1,7 @@
 """A message as plain values, for parsing: only the fields that are set, so that unset and zero stay apart."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -32,7 +33,11 @@ def event_data(data: bytes) -> tuple[str, dict[str, Any]]:
 
 def to_datetime(time: Timestamp) -> datetime | None:
     """Truncated to microseconds; None when it is out of the type's own range."""
-    seconds, nanos = time.seconds, time.nanos
+    return _to_datetime(time.seconds, time.nanos)
+
+
+@lru_cache(1_000)
+def _to_datetime(seconds: int, nanos: int) -> datetime | None:
     if not (FIRST_SECOND <= seconds <= LAST_SECOND and 0 <= nanos < NANOS_PER_SECOND):
         return None
     return EPOCH + timedelta(0, seconds, nanos // 1000)

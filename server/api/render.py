@@ -1,6 +1,7 @@
 """Records as messages: each in exactly one place."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from optin.v1 import resources_pb2 as pb
@@ -10,7 +11,9 @@ from server.domain import application, events, forms, matching, messages, quotin
 from server.domain.enums import CoverageType, WithholdingSource
 
 
+@lru_cache(1_000)
 def time(value: datetime | None) -> Timestamp | None:
+    """Shared by those that show it: each copies it into its message."""
     if value is None:
         return None
     since = value - EPOCH

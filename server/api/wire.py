@@ -8,9 +8,14 @@ from google.protobuf.descriptor import FieldDescriptor
 LENGTH_DELIMITED = 2
 
 
-def embedded(field: FieldDescriptor, message: bytes) -> bytes:
-    """A field that holds a message, from the message's bytes."""
-    return _varint(field.number << 3 | LENGTH_DELIMITED) + _varint(len(message)) + message
+def tag(field: FieldDescriptor) -> bytes:
+    """What stands before a field that holds a message."""
+    return _varint(field.number << 3 | LENGTH_DELIMITED)
+
+
+def sized(message: bytes) -> bytes:
+    """A message's bytes behind their length, as its field's tag is followed by."""
+    return _varint(len(message)) + message
 
 
 def _varint(number: int) -> bytes:

@@ -1,17 +1,19 @@
 """optin.v1.AssignmentService."""
 
 import asyncio
+from functools import cache
 
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from optin.v1 import assignment_service_pb2 as pb
+from optin.v1 import resources_pb2 as pb2
 from optin.v1.resources_pb2 import Event
 
 from server.api import render
 from server.api.call import Call
 from server.api.parse import parse
 from server.api.requests.assignments import ExtendAssignment, ListAssignments, ListBindingDecisions, creation
-from server.api.wire import embedded
+from server.api.wire import sized, tag
 from server.domain.errors import InvalidFields, Violation
 from server.domain.records import Assignment
 from server.service import assignments, extending
@@ -32,8 +34,13 @@ def extended(assignment: Assignment) -> pb.ExtendAssignmentResponse:
     return pb.ExtendAssignmentResponse(assignment=message, outcome=message.binding.outcome)
 
 
-ASSIGNMENT = pb.CreateAssignmentResponse.DESCRIPTOR.fields_by_name["assignment"]
-EVENTS_ASSIGNMENT = Event.DESCRIPTOR.fields_by_name["assignment"]
+ASSIGNMENT = tag(pb.CreateAssignmentResponse.DESCRIPTOR.fields_by_name["assignment"])
+EVENTS_ASSIGNMENT = tag(Event.DESCRIPTOR.fields_by_name["assignment"])
+
+
+@cache
+def _outcome(outcome: pb2.BindingOutcome.ValueType) -> bytes:
+    return pb.CreateAssignmentResponse(outcome=outcome).SerializeToString()
 
 
 def rendered(assignment: Assignment) -> Rendered:
@@ -42,9 +49,8 @@ def rendered(assignment: Assignment) -> Rendered:
     Both hold the assignment, which is serialized once.
     """
     message = render.assignment(assignment)
-    body = message.SerializeToString(deterministic=True)
-    outcome = pb.CreateAssignmentResponse(outcome=message.binding.outcome).SerializeToString()
-    return Rendered(response=embedded(ASSIGNMENT, body) + outcome, data=embedded(EVENTS_ASSIGNMENT, body))
+    body = sized(message.SerializeToString(deterministic=True))
+    return Rendered(response=ASSIGNMENT + body + _outcome(message.binding.outcome), data=EVENTS_ASSIGNMENT + body)
 
 
 def _result(answer: Message | Reply) -> pb.BatchCreateAssignmentsResponse.Result:

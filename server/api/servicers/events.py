@@ -8,18 +8,19 @@ from server.api import render
 from server.api.call import Call
 from server.api.parse import parse
 from server.api.requests.events import ListEvents, WatchEvents
-from server.api.wire import embedded
+from server.api.wire import sized, tag
 from server.domain.events import Event
 from server.service import events
 from server.service.once import Reply
 
-LISTED = pb.ListEventsResponse.DESCRIPTOR.fields_by_name["events"]
-WATCHED = pb.WatchEventsResponse.DESCRIPTOR.fields_by_name
+LISTED = tag(pb.ListEventsResponse.DESCRIPTOR.fields_by_name["events"])
+WATCHED = tag(pb.WatchEventsResponse.DESCRIPTOR.fields_by_name["event"])
+WATCHED_BATCHED = tag(pb.WatchEventsResponse.DESCRIPTOR.fields_by_name["events"])
 
 
 def told(event: Event, *, batched: bool) -> bytes:
     """A WatchEventsResponse, or its part with this event (`feed.Render`)."""
-    return embedded(WATCHED["events" if batched else "event"], render.event(event))
+    return (WATCHED_BATCHED if batched else WATCHED) + sized(render.event(event))
 
 
 class EventService:
@@ -28,7 +29,7 @@ class EventService:
         items, token = await call.read(
             lambda unit: events.list_page(unit, call.ctx, wanted.filter(), after=wanted.after, **wanted.page())
         )
-        listed = b"".join(embedded(LISTED, render.event(item)) for item in items)
+        listed = b"".join(LISTED + sized(render.event(item)) for item in items)
         return Reply(listed + pb.ListEventsResponse(next_page_token=token).SerializeToString())
 
     def WatchEvents(self, request: pb.WatchEventsRequest, call: Call) -> AsyncGenerator[bytes, None]:
