@@ -5,6 +5,7 @@ in its descriptors.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 
 import grpc
@@ -46,12 +47,10 @@ def reflection_handlers(
 
     Any key opens the door; without one, it is open. The set has to contain the imports of its files.
     """
-    ours = FileDescriptorSet.FromString(descriptor_set).file
-    protos = {proto.name: proto for proto in (*_files_of_packages(), *ours)}
     listed = tuple(dict.fromkeys((*served, HEALTH, *REFLECTION)))
     # No (de)serializer: what one raises would reach the client as UNKNOWN, with the exception's text.
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
-        _Reflection(_Declarations(protos), listed, door).info
+        _Reflection(_declared(descriptor_set), listed, door).info
     )
     return [grpc.method_handlers_generic_handler(service, {"ServerReflectionInfo": handler}) for service in REFLECTION]
 
@@ -174,6 +173,13 @@ class _Declarations:
             self.symbols[scope + enum.name] = file
             for value in enum.value:
                 self.symbols[scope + value.name] = file  # protobuf scopes a value as its enum's sibling
+
+
+@cache
+def _declared(descriptor_set: bytes) -> _Declarations:
+    """By the set, with health and reflection; made once, since a process may start many servers, as tests do."""
+    ours = FileDescriptorSet.FromString(descriptor_set).file
+    return _Declarations({proto.name: proto for proto in (*_files_of_packages(), *ours)})
 
 
 def _with_imports(name: str, protos: Mapping[str, FileDescriptorProto]) -> Iterable[str]:
