@@ -36,15 +36,16 @@ demo: $(READY) ## the guide's four steps against a server of its own, as a table
 
 # Measuring doubles a test's time: what runs again on PostgreSQL goes without, and what is mostly processes of its own.
 UNMEASURED := postgresql or test_faults or test_audit_beside_servers or test_life or test_workers or test_readme or test_bench
-# Those wait for processes and disks: two at a time for each core.
+# Those wait for processes and disks: two at a time for each core. The others now and then: one more than cores.
 AT_A_TIME := $(shell expr 2 \* $$(nproc 2>/dev/null || echo 1))
+MEASURED_AT_A_TIME := $(shell expr 1 + $$(nproc 2>/dev/null || echo 1))
 
 # Where memory is large enough, tests keep their files there: processes are killed in them, machines are not.
 IN_MEMORY := $(shell [ -w /dev/shm ] && [ "$$(df -k --output=avail /dev/shm | tail -1)" -gt 6000000 ] && echo TMPDIR=/dev/shm)
 
 test: $(READY) ## all tests, with coverage
 	$(BIN)/python -m coverage erase
-	$(IN_MEMORY) $(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report= -k 'not ($(UNMEASURED))'
+	$(IN_MEMORY) $(BIN)/python -m pytest -n $(MEASURED_AT_A_TIME) --dist loadgroup --cov --cov-report= -k 'not ($(UNMEASURED))'
 	$(IN_MEMORY) $(BIN)/python -m pytest -n $(AT_A_TIME) --dist loadgroup -k '$(UNMEASURED)'
 	@echo 'server/: lines and branches, at least 95 %'
 	$(BIN)/python -m coverage report --fail-under=95
