@@ -24,18 +24,18 @@ $(READY): pyproject.toml $(PINS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) --editable '.[dev]'
 	@touch $@
 
-run: $(READY) ## serve on 127.0.0.1:50051, on the embedded database data/optin.db
+run: $(READY) ## serve on 127.0.0.1:50051, and HTTP on 8080, on the embedded database data/optin.db
 	@echo 'Next, in a second terminal:  $(BIN)/grpcurl -plaintext 127.0.0.1:50051 list'
 	@echo 'Calls from this machine need no key; one that counts for a day, to try it:'
 	@printf '  authorization: Bearer %s\n' "$$($(BIN)/optin key create --label 'make run' --expires-in 1d --quiet)"
 	@echo 'The whole walk is in README.md. Ctrl-C stops the server.'
-	@$(BIN)/optin serve
+	@$(BIN)/optin serve --http-port 8080
 
 demo: $(READY) ## the guide's four steps against a server of its own, as a table
 	@$(BIN)/optin demo
 
 # Measuring doubles a test's time: what runs again on PostgreSQL goes without, and what is mostly processes of its own.
-UNMEASURED := postgresql or test_faults or test_audit_beside_servers or test_life or test_workers or test_readme or test_bench
+UNMEASURED := postgresql or test_faults or test_audit_beside_servers or test_life or test_workers or test_readme or test_bench or test_browser or test_public_client or test_schemathesis
 # Those wait for processes and disks: two at a time for each core. The others now and then: one more than cores.
 AT_A_TIME := $(shell expr 2 \* $$(nproc 2>/dev/null || echo 1))
 MEASURED_AT_A_TIME := $(shell expr 1 + $$(nproc 2>/dev/null || echo 1))

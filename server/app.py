@@ -1,5 +1,6 @@
 """The composition root: the one place that knows all the parts. Start and stop stand on this page."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,25 +10,29 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from server import __version__
 from server.api import render
-from server.api.server import GrpcServer
+from server.api.plain import event_data
+from server.api.server import GrpcServer, PortTaken, address_of
 from server.api.servicers.assignments import rendered
 from server.api.servicers.events import told
 from server.api.servicers.sessions import completed_bytes
 from server.api.tls import Certificates
 from server.carrier.in_house import InHouseCarrier
 from server.config import IN_HOUSE, Environment, Settings
+from server.domain.callers import Face
 from server.domain.carrier import Carrier, RemoteCarrier
 from server.domain.observing import Observer
-from server.domain.ports import Clock
+from server.domain.ports import Clock, Storage
 from server.health import following
+from server.linked import links_of, own_names
 from server.observed import observed, sampling
 from server.service import expiry, retention
 from server.service.access import Access
 from server.service.assignments import CreateAssignments
 from server.service.binding import Binder
 from server.service.calls import Calls, Terms
-from server.service.events import event_maker
+from server.service.events import Responses, event_maker
 from server.service.feed import Feed
 from server.service.remote import ROUND_SECONDS as RECONCILE_SECONDS
 from server.service.remote import RemoteBindings
@@ -38,9 +43,11 @@ from server.service.waiting import Settlements
 from server.service.writer import Writer
 from server.storage import open_storage, schema
 from server.storage.sqlite import SqliteStorage
+from server.web import shown
 
 if TYPE_CHECKING:
     from server.storage.postgres import PostgresStorage  # imported where it is used: it takes its time
+    from server.web.server import WebServer
 
 log = structlog.get_logger()
 
@@ -50,12 +57,14 @@ LEASE_MARGIN = timedelta(seconds=20)  # over the carrier's limit: a live worker'
 
 
 EVENT_OF = event_maker(render.data)
+RESPONSES: Responses = {Face.WEB: shown.created}
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     port: int
     metrics_port: int | None = None
+    http_port: int | None = None
 
 
 def utc_now() -> datetime:
@@ -98,7 +107,7 @@ async def running(
                 storage=storage,
                 writer=writer,
                 carrier=carrier,
-                renders=Renders(created=rendered, completed=completed_bytes),
+                renders=Renders(created=rendered, completed=completed_bytes, responses=RESPONSES),
                 clock=clock,
                 lease=lease,
                 settlements=settlements,
@@ -106,32 +115,74 @@ async def running(
             )
         else:
             in_house = carrier
-        create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered)
-        access = Access(storage, clock, open_to_all=settings.open_to_all, processes=settings.workers)
+        create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered, responses=RESPONSES)
+        access = _access(settings, storage, clock)
         await access.look()
-        calls = Calls(
-            storage, writer, create, settlements, remote, clock, _terms(settings), feed, access, seen.observer
-        )
-        server.offer(calls)
         port = server.bind(settings.host, settings.port)
+        web, http_port = _web(settings, share_port=share_port)
+        links, terms = links_of(settings, http_port), _terms(settings)
+        calls = Calls(storage, writer, create, settlements, remote, clock, terms, feed, access, seen.observer, links)
+        server.offer(calls)
+        if web is not None:
+            web.offer(calls, server.gate, seen.observer, event_data, version=__version__)
         # Stopped in the opposite order: calls in flight, what they left under way, the writer, its events.
         writer.start()
         stack.push_async_callback(feed.finish)
         stack.push_async_callback(writer.close)
-        _keep_up(tasks, writer, clock, settings)
+        _keep_up(tasks, writer, clock, settings, remote)
         tasks.start_loop(feed.run())
         tasks.start_loop(access.follow())
         if seen.metrics is not None:
             tasks.start_loop(sampling(seen.metrics, server, feed, writer, storage))
-        if remote is not None:
-            tasks.start_loop(rounds("recovery", remote.recover, RECONCILE_SECONDS))
-            tasks.start_loop(rounds("reconciliation", remote.reconcile, RECONCILE_SECONDS))
         stack.push_async_callback(tasks.drain)
-        await server.start()
-        stack.push_async_callback(server.stop, GRACE_SECONDS)
+        await _start(server, web)
+        stack.push_async_callback(_stop, server, web)
         stack.callback(feed.stop)
         await stack.enter_async_context(following(storage, server))
-        yield Running(port, seen.port)
+        yield Running(port, seen.port, http_port)
+
+
+def _access(settings: Settings, storage: Storage, clock: Clock) -> Access:
+    return Access(
+        storage,
+        clock,
+        open_to_all=settings.open_to_all,
+        processes=settings.workers,
+        holds=not settings.insecure_behind_proxy,
+    )
+
+
+async def _start(server: GrpcServer, web: "WebServer | None") -> None:
+    await server.start()
+    if web is not None:
+        await web.start(GRACE_SECONDS)
+
+
+async def _stop(server: GrpcServer, web: "WebServer | None") -> None:
+    """Both faces together; what they share refuses calls first."""
+    await server.turn_away()
+    faces = [server.finish(GRACE_SECONDS)] if web is None else [server.finish(GRACE_SECONDS), web.stop()]
+    await asyncio.gather(*faces)
+
+
+def _web(settings: Settings, *, share_port: bool) -> tuple["WebServer | None", int | None]:
+    """With its port; none unless it is asked for. Raises PortTaken, BadCertificates."""
+    if settings.http_port is None:
+        return None, None
+    from server.web.server import WebServer  # not imported where it is not used: it takes its time
+
+    certificates = certificates_of(settings)
+    web = WebServer(
+        share_port=share_port,
+        tls=certificates.context() if certificates else None,
+        trusted_proxies=settings.proxies,
+        names=own_names(settings),
+    )
+    try:
+        port = web.bind(settings.host, settings.http_port)
+    except (OSError, UnicodeError) as error:  # UnicodeError: no host has such a name
+        raise PortTaken(address_of(settings.host, settings.http_port), flag="--http-port") from error
+    return web, port
 
 
 def _grpc_server(settings: Settings, observer: Observer, *, share_port: bool) -> GrpcServer:
@@ -140,7 +191,6 @@ def _grpc_server(settings: Settings, observer: Observer, *, share_port: bool) ->
         calls_in_flight=settings.calls_in_flight,
         observer=observer,
         certificates=certificates_of(settings),
-        behind_proxy=settings.insecure_behind_proxy,
     )
 
 
@@ -151,12 +201,15 @@ def certificates_of(settings: Settings) -> Certificates | None:
     return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
 
-def _keep_up(tasks: Tasks, writer: Writer, clock: Clock, settings: Settings) -> None:
+def _keep_up(tasks: Tasks, writer: Writer, clock: Clock, settings: Settings, remote: RemoteBindings | None) -> None:
     """What time alone brings about."""
     for some, keep in ((retention.requests, settings.request_id_ttl), (retention.events, settings.event_ttl)):
         step = partial(retention.sweep, writer, clock, some, keep)
         tasks.start_loop(rounds(f"sweep of {some.__name__}", step, retention.ROUND_SECONDS))
     tasks.start_loop(rounds("expiries", partial(expiry.tell_expiries, writer, clock), expiry.ROUND_SECONDS))
+    if remote is not None:
+        tasks.start_loop(rounds("recovery", remote.recover, RECONCILE_SECONDS))
+        tasks.start_loop(rounds("reconciliation", remote.reconcile, RECONCILE_SECONDS))
 
 
 async def migrated(settings: Settings) -> None:

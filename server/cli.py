@@ -42,6 +42,8 @@ def one_of(values: type[StrEnum]) -> Any:
 def serve(
     host: Annotated[str | None, Flag] = None,
     port: Annotated[str | None, Number] = None,
+    http_port: Annotated[str | None, Number] = None,
+    public_url: Annotated[str | None, Flag] = None,
     metrics_port: Annotated[str | None, Number] = None,
     database_url: Annotated[str | None, Flag] = None,
     environment: Annotated[str | None, one_of(Environment)] = None,
@@ -61,8 +63,12 @@ def serve(
     tls_key: Annotated[str | None, Pem] = None,
     tls_client_ca: Annotated[str | None, Pem] = None,
     insecure_behind_proxy: Annotated[bool | None, Flag] = None,
+    trusted_proxies: Annotated[str | None, Flag] = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT."""
+    """Serve until SIGTERM or SIGINT. Each flag is also an environment variable: --port is OPTIN_PORT.
+
+    OPTIN_LINK_SECRET, which signs links to the contractor's page, has no flag: others could read it there.
+    """
     settings = settings_from(locals())
     if settings.refusal:
         fail(settings.refusal)
@@ -153,6 +159,9 @@ async def _serve(settings: Settings) -> None:
         print(f"  environment  {settings.environment}, {keys}")
         if settings.workers > 1:
             print(f"  workers      {settings.workers}")
+        if server.http_port is not None:
+            scheme = "http" if settings.tls_cert is None else "https"
+            print(f"  http         {scheme}://{address_of(settings.host, server.http_port)}/docs")
         if server.metrics_port is not None:
             print(f"  metrics      http://{address_of(settings.host, server.metrics_port)}/metrics")
         print(f"  try          grpcurl {_grpcurl_flags(settings)} {address} list", flush=True)

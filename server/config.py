@@ -4,7 +4,7 @@ import re
 import socket
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,7 +58,12 @@ def _seconds(duration: timedelta) -> int:
 Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(_seconds, when_used="json")]
 
 
+SHORTEST_SECRET = 32
 IN_HOUSE = "in-house"
+
+
+def _listed(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",")]
 
 
 def _carrier(value: str) -> str:
@@ -68,6 +73,15 @@ def _carrier(value: str) -> str:
 
 
 Carrier = Annotated[str, AfterValidator(_carrier)]
+
+
+def _public_url(value: str) -> str:
+    if not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", value):
+        raise ValueError("must be like https://apply.example.com, without a ? or #")
+    return value.rstrip("/")
+
+
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
 
 
 def _is_loopback(host: str) -> bool:
@@ -84,6 +98,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(50051, ge=0, le=65535)
+    http_port: int | None = Field(None, ge=0, le=65535)  # no HTTP unless it is given
+    public_url: PublicUrl | None = None  # where browsers reach the HTTP port; by itself on a loopback address
+    link_secret: str = Field("", repr=False)  # signs links to the contractor's page: see link_secrets
     metrics_port: int | None = Field(None, ge=0, le=65535)  # no metrics unless it is given
     database_url: str = "sqlite+aiosqlite:///data/optin.db"
     environment: Environment = Environment.SANDBOX
@@ -103,6 +120,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     tls_client_ca: Path | None = None  # asks clients for certificates
     insecure_behind_proxy: bool = False
+    trusted_proxies: str = ""  # whose forwarded headers count: see proxies
 
     @field_validator("database_url")
     @classmethod
@@ -118,6 +136,21 @@ class Settings(BaseSettings):
             raise ValueError(f"may have no options after a ? but {', '.join(sorted(known)) or 'none'}")
         return value
 
+    @field_validator("link_secret")
+    @classmethod
+    def _long_secrets(cls, value: str) -> str:
+        if value and any(len(secret) < SHORTEST_SECRET for secret in _listed(value)):
+            raise ValueError(f"must be secrets of at least {SHORTEST_SECRET} characters each, with commas between them")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            return ",".join(str(ip_network(item)) for item in _listed(value)) if value else ""
+        except ValueError:
+            raise ValueError("must be addresses or networks like 10.0.0.0/8, with commas between them") from None
+
     @field_validator("workers")
     @classmethod
     def _many_on_postgresql_only(cls, value: int, info: ValidationInfo) -> int:
@@ -131,12 +164,24 @@ class Settings(BaseSettings):
         return self.environment is Environment.SANDBOX and not self.insecure_behind_proxy and _is_loopback(self.host)
 
     @property
+    def link_secrets(self) -> list[str]:
+        """The first signs; links that others have signed count too, so that they can be changed one by one."""
+        return _listed(self.link_secret) if self.link_secret else []
+
+    @property
+    def proxies(self) -> list[str]:
+        """Networks whose forwarded headers count."""
+        return _listed(self.trusted_proxies) if self.trusted_proxies else []
+
+    @property
     def refusal(self) -> str:
         """Why it must not be served like this, in one sentence; empty: it may be."""
         if (self.tls_cert is None) != (self.tls_key is None):
             return "--tls-cert and --tls-key go together; give both, or neither."
         if self.tls_client_ca is not None and self.tls_cert is None:
             return "--tls-client-ca asks clients for certificates over TLS; give --tls-cert and --tls-key too."
+        if self.http_port is not None and (refusal := self._refusal_of_links):
+            return refusal
         if self.open_to_all or self.tls_cert is not None or self.insecure_behind_proxy:
             return ""
         where = "in production" if self.environment is Environment.PRODUCTION else f"on {self.host}"
@@ -144,6 +189,23 @@ class Settings(BaseSettings):
             f"Calls {where} need TLS, or their keys could be read on the way; "
             "give --tls-cert and --tls-key, or --insecure-behind-proxy where a proxy sees to it."
         )
+
+    @property
+    def _refusal_of_links(self) -> str:
+        if self.public_url is None and (self.insecure_behind_proxy or not _is_loopback(self.host)):
+            return "--http-port serves contractors' pages; give --public-url, the address that their browsers use."
+        if self.insecure_behind_proxy and not self.trusted_proxies:
+            return (
+                "--http-port behind a proxy has to know whose forwarded addresses count, or all contractors would "
+                "have the proxy's; give --trusted-proxies."
+            )
+        made = self.environment is Environment.SANDBOX and self.url.get_backend_name() == "sqlite"
+        if not self.link_secret and not made:
+            return (
+                "--http-port serves contractors' pages, whose links are signed; give OPTIN_LINK_SECRET, "
+                f"{SHORTEST_SECRET} or more random characters that every worker and restart has the same."
+            )
+        return ""
 
     @property
     def url(self) -> URL:

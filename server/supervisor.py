@@ -54,13 +54,16 @@ async def supervised(settings: Settings) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         port = stack.enter_context(held(settings.host, settings.port))
         settings = settings.model_copy(update={"port": port})
+        if settings.http_port is not None:
+            http_port = stack.enter_context(held(settings.host, settings.http_port, flag="--http-port"))
+            settings = settings.model_copy(update={"http_port": http_port})
         counted = await stack.enter_async_context(counting(settings))
         workers = [Worker(number, settings, counted) for number in range(1, settings.workers + 1)]
         tasks = [asyncio.create_task(worker.keep()) for worker in workers]
         try:
             if not any(await asyncio.gather(*(worker.came_up for worker in workers))):
                 raise WorkersFailed
-            yield Running(port, counted.port)
+            yield Running(port, counted.port, settings.http_port)
         finally:
             for worker in workers:
                 worker.stop()
@@ -100,13 +103,13 @@ async def counting(settings: Settings) -> AsyncIterator[Counted]:
 
 
 @contextmanager
-def held(host: str, port: int) -> Iterator[int]:
+def held(host: str, port: int, *, flag: str = "--port") -> Iterator[int]:
     """The port, which nobody had and on which from now on only our workers can listen. Raises PortTaken.
 
     The sockets are bound like those of a server that is alone, and only then open the port to others of the same user
     that ask to share it. They never listen, so that no connection comes to them.
     """
-    taken = PortTaken(address_of(host, port))
+    taken = PortTaken(address_of(host, port), flag=flag)
     with ExitStack() as stack:
         holders: list[socket.socket] = []
         try:

@@ -14,10 +14,10 @@ import grpc
 import pytest
 from sqlalchemy import make_url
 
-from server.api import gate
 from server.app import running
 from server.cli import NEW_OBJECTS
 from server.config import Settings
+from server.service import gate
 from server.storage import schema
 from tests.support.client import Client
 from tests.support.keys import made_keys

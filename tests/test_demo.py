@@ -45,6 +45,7 @@ class Table:
 class Ran(NamedTuple):
     table: Table  # of the guide's four steps
     quote: Table  # of where the opt-in does not apply
+    page: Table  # by HTTP
     errors: str
     left_behind: list[Path]
 
@@ -64,8 +65,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         check=True,
     )
     left_behind = [path for path in folder.rglob("*") if path != folder / "tmp"]
-    first, second = re.findall(r"^STEP.*?(?=\n\n|\Z)", done.stdout, re.MULTILINE | re.DOTALL)
-    return Ran(Table(first), Table(second), done.stderr, left_behind)
+    tables = re.findall(r"^STEP.*?(?=\n\n|\Z)", done.stdout, re.MULTILINE | re.DOTALL)
+    first, second, third = map(Table, tables)
+    return Ran(first, second, third, done.stderr, left_behind)
 
 
 def test_takes_the_four_steps_in_order(ran: Ran) -> None:
@@ -159,3 +161,22 @@ def test_the_second_story_ends_with_what_a_watcher_saw(ran: Ran) -> None:
 def test_is_quiet_and_leaves_nothing_behind(ran: Ran) -> None:
     assert ran.errors == ""
     assert ran.left_behind == []
+
+
+def test_the_page_is_filled_in_by_its_forms(ran: Ran) -> None:
+    assert [row.call for row in ran.page.rows][3:] == [
+        "POST /contractors",
+        "POST /apply/sessions",
+        "information",
+        "questions",
+        "documents",
+        "submit",
+        "and out",
+        "POST /assignments",
+        "POST /assignments",
+    ]
+    assert ran.page.rows[8].came_back == "Check and submit your application"
+    assert ran.page.rows[9].came_back == "https://yourapp.com/success"
+    first, second = ran.page.rows[-2:]
+    assert (first.outcome, second.outcome) == ("COVERAGE_BOUND", "COVERAGE_REUSED")
+    assert first.policy == second.policy

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.xdist_group("readme")  # one walk, in one worker
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 ADDRESS = "127.0.0.1:50051"
+HTTP_ADDRESS = "127.0.0.1:8080"
 DATABASE = "postgresql+asyncpg://optin:secret@db.example.com/optin"
 PROGRAM = "assign.py"
 SECONDS = 60
@@ -119,6 +120,7 @@ class Normal:
 
     def __call__(self, text: str) -> str:
         text = re.sub(r"\b[0-9A-HJKMNP-TV-Z]{26}\b|(?<=_)[0-9A-HJKMNP-TV-Z]{26}\b", self._number, text)
+        text = re.sub(r"(?<=/apply/)[\w.-]+", "<a link>", text)
         text = re.sub(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z"', '"<a time with a fraction: some present one>"', text)
         return text.strip()
 
@@ -164,20 +166,27 @@ def terminal(command: str, folder: Path, **settings: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
+def http_address() -> str:
+    return f"127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path, http_address: str) -> Iterator[str]:
     port = free_port()
-    with terminal("optin serve", folder, OPTIN_PORT=str(port)) as first_line:
+    http_port = http_address.rpartition(":")[2]
+    with terminal("optin serve", folder, OPTIN_PORT=str(port), OPTIN_HTTP_PORT=http_port) as first_line:
         assert first_line.endswith(f"listens on 127.0.0.1:{port}\n"), (folder / "errors").read_text()
         yield f"127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
-def answers(folder: Path, address: str) -> list[str]:
+def answers(folder: Path, address: str, http_address: str) -> list[str]:
     """What each typed block printed, both streams as on a terminal."""
     for block in BLOCKS:
         if block.is_program:
             (folder / PROGRAM).write_text(block.text.replace(ADDRESS, address))
-    walk = "".join(f"{block.text.replace(ADDRESS, address)}echo '{MARK}'\n" for block in TYPED)
+    typed = [block.text.replace(ADDRESS, address).replace(HTTP_ADDRESS, http_address) for block in TYPED]
+    walk = "".join(f"{text}echo '{MARK}'\n" for text in typed)
     done = subprocess.run(
         ["bash"],
         input=f"exec 2>&1\n{walk}",
@@ -188,7 +197,7 @@ def answers(folder: Path, address: str) -> list[str]:
         timeout=SECONDS,
         check=True,
     )
-    return done.stdout.replace(address, ADDRESS).split(f"{MARK}\n")[:-1]
+    return done.stdout.replace(address, ADDRESS).replace(http_address, HTTP_ADDRESS).split(f"{MARK}\n")[:-1]
 
 
 def test_every_block_is_covered() -> None:
@@ -223,7 +232,7 @@ def test_the_walk_shows_the_outcomes_of_the_guide(answers: list[str]) -> None:
 
 def test_make_run_serves() -> None:
     done = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=True)
-    assert ".venv/bin/optin serve" in done.stdout.splitlines()
+    assert ".venv/bin/optin serve --http-port 8080" in done.stdout.splitlines()
 
 
 def test_every_target_named_is_there() -> None:

@@ -1,13 +1,14 @@
 """One call, as a servicer method sees it."""
 
-import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
+from server.api import links
 from server.api.statuses import status_of
 from server.domain.callers import Caller
 from server.domain.decision import AssignmentRequest
@@ -18,7 +19,7 @@ from server.service.binding import Asked, Binder
 from server.service.calls import Calls
 from server.service.feed import Wanted
 from server.service.issuing import Attempt
-from server.service.once import APART, Awaits, Reply, RequestKey, Result, kept
+from server.service.once import Awaits, Reply, RequestKey, Result, kept
 
 log = structlog.get_logger("optin.call")
 
@@ -56,13 +57,13 @@ class Call:
         if self._caller.is_underwriter:
             await self._go_where_the_work_is(request)
         try:
-            return await method(request, self)
+            return self._linked(await method(request, self))
         except Retryable:
             raise
         except DomainError:
             # A repeat may be refused where the first was not: days go by, and another server may have done it just now.
             if first := await self._kept(request):
-                return first
+                return self._linked(first)
             raise
 
     async def answer_item(self, method: Method, request: Message) -> Message | Reply | Status:
@@ -74,6 +75,9 @@ class Call:
             if not isinstance(error, DomainError):
                 log.exception("item", method=name, call_id=self._call_id)
             return status_of(error, self._call_id)
+
+    def _linked(self, answer: Message | Reply) -> Message | Reply:
+        return links.put_into(answer, self._method, partial(self._calls.link, self.ctx))
 
     async def _go_where_the_work_is(self, request: Message) -> None:
         resource = getattr(request, "id", "") or getattr(request, "category_code", "")
@@ -130,11 +134,8 @@ class Call:
         contents = type(request)()
         contents.CopyFrom(request)
         contents.ClearField("request_id")
-        digest = hashlib.sha256(self._method.encode() + b"\0" + contents.SerializeToString(deterministic=True))
-        if self._caller.platform != self.ctx.platform:
-            # An underwriter's, at another platform: its ids are not that one's. No id that is sent has a control.
-            request_id = f"{self._caller.platform}{APART}{request_id}"
-        return RequestKey(platform=self.ctx.platform, request_id=request_id, digest=digest.digest())
+        said = self._method.encode() + b"\0" + contents.SerializeToString(deterministic=True)
+        return RequestKey.sent_by(self._caller, request_id, said, platform=self.ctx.platform)
 
 
 def changed_by(response: Message) -> str:

@@ -1,6 +1,5 @@
 """What a call says of itself in its metadata, and who its caller is."""
 
-import asyncio
 import re
 from typing import Any, NamedTuple
 
@@ -16,10 +15,6 @@ from server.service.access import Access
 AUTHORIZATION = "authorization"
 PRINTABLE = re.compile(r"[\x21-\x7e]{1,64}")
 
-HELD_SECONDS = 1.0
-HELD_SHARE = 0.5  # of the time that the caller has left
-MOST_HELD = 1_000
-
 
 class Told(NamedTuple):
     call_id: str  # the caller's, when it is one that can stand in a log; else a new one
@@ -31,12 +26,9 @@ class Told(NamedTuple):
 class Door:
     """Where callers are known, by their keys or certificates."""
 
-    def __init__(self, access: Access, *, asks_for_certificates: bool, holds: bool) -> None:
-        """`holds`: a connection is one caller's, as it is not where a proxy shares its own out."""
+    def __init__(self, access: Access, *, asks_for_certificates: bool) -> None:
         self.access = access
-        self._holds = holds
         self._asks_for_certificates = asks_for_certificates
-        self._held = 0
 
     def told_by(self, context: grpc.aio.ServicerContext[Any, Any]) -> Told:
         call_id, authorization = "", []
@@ -52,17 +44,3 @@ class Door:
     def caller(self, told: Told) -> Caller:
         """Raises InvalidCredentials."""
         return self.access.caller(told.authorization, told.certificates)
-
-    async def hold(self, seconds_left: float | None) -> None:
-        """Before a refusal for a platform's own limits: the caller is to wait that long anyway.
-
-        A connection carries so many calls at a time, so that who does not heed the refusals is slowed down to that
-        many a second. Each refusal would cost as much as an empty call, at the expense of other platforms.
-        """
-        if not self._holds or self._held >= MOST_HELD:
-            return
-        self._held += 1
-        try:
-            await asyncio.sleep(min(HELD_SECONDS, HELD_SECONDS if seconds_left is None else seconds_left * HELD_SHARE))
-        finally:
-            self._held -= 1

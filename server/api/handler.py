@@ -20,7 +20,6 @@ from google.protobuf.message_factory import GetMessageClass
 
 from server.api.call import Call
 from server.api.door import Door, Told
-from server.api.gate import Gate
 from server.api.redact import in_a_line
 from server.api.statuses import CALL_ID, MalformedRequest, abort, code_of
 from server.domain.callers import Caller
@@ -28,6 +27,7 @@ from server.domain.errors import DomainError, Overloaded, PlatformLimited
 from server.domain.observing import Ended, Observer
 from server.service import roles
 from server.service.calls import Calls
+from server.service.gate import Gate
 from server.service.once import Reply
 
 log = structlog.get_logger("optin.call")
@@ -128,7 +128,7 @@ class _Handler:
 
     async def _refuse(self, context: Context, error: Exception, call_id: str) -> None:
         if isinstance(error, PlatformLimited):
-            await self._door.hold(context.time_remaining())
+            await self._door.access.hold(context.time_remaining())
         # Without its traceback, which would keep this frame, and so the request, until the next look for garbage.
         await abort(context, error.with_traceback(None), call_id)
 

@@ -7,6 +7,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from optin.v1 import resources_pb2 as pb
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # years 1 to 9999
@@ -20,6 +21,13 @@ def to_plain(message: Message) -> Any:
     if isinstance(message, FieldMask):
         return list(message.paths)
     return {field.name: _value(field, value) for field, value in message.ListFields()}
+
+
+def event_data(data: bytes) -> tuple[str, dict[str, Any]]:
+    """What an event holds, from its bytes: the name of its field, and its plain values."""
+    event = pb.Event.FromString(data)
+    kind = event.WhichOneof("data") or ""
+    return kind, to_plain(getattr(event, kind))
 
 
 def to_datetime(time: Timestamp) -> datetime | None:

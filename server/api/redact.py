@@ -14,7 +14,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from server.api.statuses import LOOKS_LIKE_AN_ID
+from server.domain.errors import LOOKS_LIKE_AN_ID
 from server.domain.personal import MARK
 
 M = TypeVar("M", bound=Message)

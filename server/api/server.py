@@ -16,7 +16,6 @@ from optin.v1 import (
 
 from server.api import limits
 from server.api.door import Door
-from server.api.gate import Gate
 from server.api.handler import Servicer, service_handler
 from server.api.health import Health
 from server.api.reflection import load_descriptor_set, reflection_handlers
@@ -30,6 +29,7 @@ from server.api.servicers.sessions import ApplicationSessionService
 from server.api.tls import Certificates
 from server.domain.observing import UNOBSERVED, Observer
 from server.service.calls import Calls
+from server.service.gate import Gate
 
 SERVICES: tuple[tuple[ServiceDescriptor, type[Servicer]], ...] = (
     (contractor_service_pb2.DESCRIPTOR.services_by_name["ContractorService"], ContractorService),
@@ -68,13 +68,11 @@ class GrpcServer:
         calls_in_flight: int,
         observer: Observer = UNOBSERVED,
         certificates: Certificates | None = None,
-        behind_proxy: bool = False,
     ) -> None:
         """`certificates`: of TLS; without them, whatever is sent can be read on the way."""
-        self._behind_proxy = behind_proxy
         self._server = grpc.aio.server(options=(*limits.OPTIONS, ("grpc.so_reuseport", int(share_port))))
         self._certificates = certificates
-        self._gate = Gate(calls_in_flight)
+        self.gate = Gate(calls_in_flight)
         self._observer = observer
         self._health = Health()
         self._server.add_generic_rpc_handlers((self._health.handler,))
@@ -82,9 +80,9 @@ class GrpcServer:
     def offer(self, calls: Calls) -> None:
         """The services, over these use cases."""
         asks = self._certificates is not None and self._certificates.ask_clients
-        door = Door(calls.access, asks_for_certificates=asks, holds=not self._behind_proxy)
+        door = Door(calls.access, asks_for_certificates=asks)
         handlers = [
-            service_handler(descriptor, servicer(), calls, self._gate, door, self._observer)
+            service_handler(descriptor, servicer(), calls, self.gate, door, self._observer)
             for descriptor, servicer in SERVICES
         ]
         handlers += reflection_handlers(load_descriptor_set(), NAMES, door)
@@ -92,7 +90,7 @@ class GrpcServer:
 
     @property
     def calls_in_flight(self) -> int:
-        return self._gate.inside
+        return self.gate.inside
 
     def bind(self, host: str, port: int) -> int:
         """The port, chosen by the kernel where it is 0. Raises PortTaken, BadCertificates."""
@@ -118,6 +116,13 @@ class GrpcServer:
 
     async def stop(self, grace_seconds: float) -> None:
         """NOT_SERVING first; calls in flight have this long to end."""
+        await self.turn_away()
+        await self.finish(grace_seconds)
+
+    async def turn_away(self) -> None:
+        """NOT_SERVING, and no more calls pass the gate, which another face may share."""
         await self._health.stop()
-        await self._gate.turn_away()
+        await self.gate.turn_away()
+
+    async def finish(self, grace_seconds: float) -> None:
         await self._server.stop(grace_seconds)

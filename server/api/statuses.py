@@ -1,6 +1,5 @@
 """Errors as statuses with rich details: one table, looked up along the error's MRO (spec 9, AIP-193)."""
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -17,7 +16,6 @@ DOMAIN = "optin.v1"
 CALL_ID = "x-call-id"
 STATUS_DETAILS = "grpc-status-details-bin"
 MOST_VIOLATIONS = 25  # details travel in metadata, which clients bound at 8 KiB
-LOOKS_LIKE_AN_ID = re.compile(r"[a-z]{2,3}_[0-9A-Za-z]{1,40}")
 
 
 class MalformedRequest(errors.DomainError):
@@ -56,11 +54,8 @@ def status_of(error: Exception, call_id: str) -> Status:
     if not isinstance(error, errors.DomainError):
         message = f"Something went wrong on our side; please tell support the call id {call_id}."
         return _status(StatusCode.INTERNAL, message, [_info("INTERNAL", {"call_id": call_id})])
-    if isinstance(error, errors.NotFound) and not LOOKS_LIKE_AN_ID.fullmatch(error.metadata["resource_name"]):
-        # What was sent as an id may be anything, a person's name too.
-        error = errors.NotFound(error.metadata["resource_type"], "")
-        message = f"There is no such {error.metadata['resource_type']}."
-        return _status(code_of(error), message, [_info(error.reason, error.metadata), *_more(error)])
+    if isinstance(error, errors.NotFound):
+        error = error.without_words()
     if isinstance(error, errors.InvalidFields):
         error = errors.InvalidFields(error.violations[:MOST_VIOLATIONS])
     return _status(code_of(error), str(error), [_info(error.reason, error.metadata), *_more(error)])

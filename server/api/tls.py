@@ -1,15 +1,18 @@
-"""TLS of the gRPC port: certificates from PEM files, which may be replaced while the server runs."""
+"""TLS of both ports: certificates from PEM files, which may be replaced while the server runs."""
 
 import ssl
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import structlog
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 BEING_REPLACED = "the files are being replaced"
 LOOK_SECONDS = 1.0  # between two looks at the files, however many connections are made
@@ -25,50 +28,68 @@ class BadCertificates(Exception):
 class Certificates:
     def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
         self._cert, self._key, self._client_ca = cert, key, client_ca
-        self._lock = threading.Lock()  # gRPC asks from threads of its own
-        self._looked = 0.0
-        self._seen: tuple[object, ...] = ()
 
     @property
     def ask_clients(self) -> bool:
-        """Whether clients have to show certificates of their own."""
+        """Whether clients have to show certificates of their own, over gRPC."""
         return self._client_ca is not None
 
     def check(self) -> None:
         """Raises BadCertificates."""
-        self._load()
+        self._for_grpc()
 
     def credentials(self) -> grpc.ServerCredentials:
         """Those of the files, as they are now and as they will be. Raises BadCertificates."""
-        self._seen = self._stamps()
-        replaced: Any = self._replaced  # its types do not know that it may be None, for those that there are
+        watch = self._watch()
+        replaced: Any = lambda: self._anew(watch, self._for_grpc)  # noqa: E731 - its types do not know of None
         return grpc.dynamic_ssl_server_credentials(
-            self._load(), replaced, require_client_authentication=self.ask_clients
+            self._for_grpc(), replaced, require_client_authentication=self.ask_clients
         )
 
-    def _replaced(self) -> "grpc.ServerCertificateConfiguration | None":
-        """At each new connection: other certificates, once the files have changed and are good."""
-        with self._lock:
-            if time.monotonic() < self._looked + LOOK_SECONDS:
-                return None
-            self._looked = time.monotonic()
-            stamps = self._stamps()
-            if stamps == self._seen:
-                return None
-            self._seen = stamps
+    def context(self) -> ssl.SSLContext:
+        """For HTTP: as `credentials`, and no client is asked for a certificate. Raises BadCertificates."""
+        watch = self._watch()
+        first = newest = self._for_http()
+
+        def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            nonlocal newest
+            newest = self._anew(watch, self._for_http) or newest
+            connection.context = newest
+
+        first.sni_callback = choose  # called at each new connection, whether it names a server or not
+        return first
+
+    def _watch(self) -> "_Watch":
+        return _Watch([path for path in (self._cert, self._key, self._client_ca) if path is not None])
+
+    def _anew(self, watch: "_Watch", load: Callable[[], T]) -> T | None:
+        """At a new connection: other certificates, once the files have changed and are good."""
+        if not watch.has_news():
+            return None
+        try:
+            loaded = load()
+        except BadCertificates as error:
+            # Half-written, perhaps: when it is whole, the file has changed again.
+            log.warning("certificates stay as they were", reason=str(error))
+            return None
+        log.info("certificates replaced")
+        return loaded
+
+    def _for_http(self) -> ssl.SSLContext:
+        return self._read_pair()[0]
+
+    def _for_grpc(self) -> "grpc.ServerCertificateConfiguration":
+        context, key, cert = self._read_pair()
+        client_ca = None
+        if self._client_ca is not None:
+            client_ca = _read("--tls-client-ca", self._client_ca)
             try:
-                loaded = self._load()
-            except BadCertificates as error:
-                # Half-written, perhaps: when it is whole, the file has changed again.
-                log.warning("certificates stay as they were", reason=str(error))
-                return None
-            log.info("certificates replaced")
-            return loaded
+                context.load_verify_locations(self._client_ca)
+            except ssl.SSLError:
+                raise BadCertificates("--tls-client-ca", "must be a PEM file of certificates") from None
+        return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=client_ca)
 
-    def _stamps(self) -> tuple[object, ...]:
-        return tuple(_stamp(path) for path in (self._cert, self._key, self._client_ca) if path is not None)
-
-    def _load(self) -> "grpc.ServerCertificateConfiguration":
+    def _read_pair(self) -> tuple[ssl.SSLContext, bytes, bytes]:
         cert, key = _read("--tls-cert", self._cert), _read("--tls-key", self._key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
@@ -81,14 +102,29 @@ class Certificates:
             raise BadCertificates("--tls-cert, --tls-key", BEING_REPLACED) from None
         if (cert, key) != (_read("--tls-cert", self._cert), _read("--tls-key", self._key)):
             raise BadCertificates("--tls-cert, --tls-key", BEING_REPLACED)  # what was checked is not what was read
-        client_ca = None
-        if self._client_ca is not None:
-            client_ca = _read("--tls-client-ca", self._client_ca)
-            try:
-                context.load_verify_locations(self._client_ca)
-            except ssl.SSLError:
-                raise BadCertificates("--tls-client-ca", "must be a PEM file of certificates") from None
-        return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=client_ca)
+        return context, key, cert
+
+
+class _Watch:
+    """Looks at files, at most once a second."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._lock = threading.Lock()  # gRPC asks from threads of its own
+        self._looked = 0.0
+        self._seen = self._stamps()
+
+    def has_news(self) -> bool:
+        """Whether they have changed since the last look."""
+        with self._lock:
+            if time.monotonic() < self._looked + LOOK_SECONDS:
+                return False
+            self._looked = time.monotonic()
+            before, self._seen = self._seen, self._stamps()
+            return self._seen != before
+
+    def _stamps(self) -> Sequence[object]:
+        return [_stamp(path) for path in self._paths]
 
 
 def _read(flag: str, path: Path) -> bytes:

@@ -1,6 +1,7 @@
-"""`optin demo`: two stories against a server of its own, each call as it is answered.
+"""`optin demo`: three stories against a server of its own, each call as it is answered.
 
-The first is the guide's four steps, with the guide's values. The second begins where the opt-in does not apply.
+The first is the guide's four steps, with the guide's values. The second begins where the opt-in does not apply. The
+third goes by HTTP, and over the contractor's page.
 """
 
 import re
@@ -25,6 +26,7 @@ from optin.v1.job_service_pb2_grpc import JobServiceStub
 from optin.v1.quote_service_pb2_grpc import QuoteServiceStub
 
 from server.app import running
+from server.commands.demo_page import Form, Http
 from server.config import Settings
 
 HEADINGS = ("STEP", "CALL", "WHAT CAME BACK", "OUTCOME", "POLICY")
@@ -33,6 +35,8 @@ NOTE_WIDTH = 69
 MOST_SECONDS = 30.0  # to watch
 DAY = 86_400
 GUIDE_START, GUIDE_END = 1_701_561_600, 1_701_907_200  # 3 to 7 December 2023
+GUIDE_DATES = {"effective_date": GUIDE_START, "end_date": GUIDE_END}
+URLS = {"success_url": "https://yourapp.com/success", "cancel_url": "https://yourapp.com/cancel"}
 ANSWERS = {
     "age_18_or_over": True,
     "losses_last_3_years": False,
@@ -44,11 +48,13 @@ ANSWERS = {
 async def run_demo() -> None:
     """Starts a server, walks, stops it; the database is a temporary file. Settings are the defaults."""
     with TemporaryDirectory(prefix="optin-demo-") as folder:
-        settings = Settings.model_construct(port=0, database_url=f"sqlite:///{folder}/optin.db")
+        settings = Settings.model_construct(port=0, http_port=0, database_url=f"sqlite:///{folder}/optin.db")
         async with running(settings) as server, grpc.aio.insecure_channel(f"{settings.host}:{server.port}") as channel:
             walk = Walk(channel)
             await walk.opt_in_story()
             await walk.quote_story()
+            assert server.http_port is not None, "it was asked for"  # noqa: S101
+            await walk.page_story(Http(server.http_port))
 
 
 class Walk:
@@ -89,6 +95,30 @@ class Walk:
         await self.extend_assignment(waiting, 14)
         await self.cancel_assignment(waiting)
         await self.watch_events(waiting)
+
+    async def page_story(self, http: Http) -> None:
+        print("\nThe same by the guide's HTTP paths, with the page that the contractor fills in.\n")
+        row(*HEADINGS)
+        job = await self.create_job(await self.approve_category(), "CA")
+        name = {"first_name": "Ann", "last_name": "Doe", "email": "ann.doe@example.com", "phone": "5551234567"}
+        ann = await http.post_json("/contractors", name | {"address": {"region": "CA", "postalcode": 94102}})
+        row("1 contractor", "POST /contractors", f"{short(ann['id'])}  Ann Doe, lives in CA")
+        wanted = {"contractor": ann["id"], "is_general_opt_in": True, "work_state": "CA", **URLS}
+        session = await http.post_json("/apply/sessions", wanted)
+        row("2 opt-in", "POST /apply/sessions", f"{short(session['id'])}  with a link to the page")
+        await self.fill_in_page(http, session["url"], "Ann Doe")
+        for step in ("4 assignments", ""):
+            asked = {"contractor": ann["id"], "job": job.id, "coverage_type": ["workers-comp"], **GUIDE_DATES}
+            made = await http.post_json("/assignments", asked)
+            row(step, "POST /assignments", short(made["id"]), made["binding_outcome"], short(made["policy"]))
+
+    async def fill_in_page(self, http: Http, url: str, name: str) -> None:
+        step, answer = "3 the page", await http.open(url)
+        while (location := answer.headers.get("location", "")).startswith("/"):
+            form = Form((await http.open(location)).body)
+            row(step, location.rpartition("/")[2], form.heading)
+            step, answer = "", await http.send(form, form.signed(name))
+        row("", "and out", location.partition("?")[0])
 
     async def create_contractor(self, first_name: str = "Jane", email: str = "jane.doe@example.com") -> pb.Contractor:
         contractor = pb.Contractor(

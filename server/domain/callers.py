@@ -14,6 +14,13 @@ EVERY_PLATFORM = "*"  # no platform's id: what an underwriter lists
 SECRET = re.compile(r"opk_[0-9A-Za-z_-]{43}")  # 256 bits
 
 
+class Face(StrEnum):
+    """Where a call came in, and so the form of its response."""
+
+    GRPC = "grpc"
+    WEB = "web"
+
+
 class Role(StrEnum):
     PLATFORM = "platform"  # all that is its own, but approvals and reviews
     READER = "reader"

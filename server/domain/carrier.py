@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from server.domain.callers import Face
 from server.domain.enums import CarrierOrderKind
 from server.domain.records import Policy
 
@@ -50,6 +51,7 @@ class PendingBinding:
     request_id: str  # empty: the caller gave none
     token: str  # of the worker that asks: only it may settle
     lease_expire_time: datetime  # from then on another worker may take over
+    face: str = Face.GRPC  # in whose form the response is kept
 
     @property
     def settles(self) -> str:

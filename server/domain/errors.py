@@ -30,9 +30,12 @@
 machine finds every variable part of it there; neither may hold personal values.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+
+LOOKS_LIKE_AN_ID = re.compile(r"[a-z]{2,3}_[0-9A-Za-z]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,14 @@ class NotFound(DomainError):
 
     def __init__(self, resource_type: str, resource_name: str) -> None:
         super().__init__(resource_type=resource_type, resource_name=resource_name)
+
+    def without_words(self) -> "NotFound":
+        """For callers: without a name that has not the form of an id, since that may be anything, a person's too."""
+        if LOOKS_LIKE_AN_ID.fullmatch(self.metadata["resource_name"]):
+            return self
+        unnamed = NotFound(self.metadata["resource_type"], "")
+        unnamed.args = (f"There is no such {self.metadata['resource_type']}.",)
+        return unnamed
 
 
 class AlreadyExists(DomainError):

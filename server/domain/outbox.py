@@ -37,6 +37,9 @@ class Events(Protocol):
     def after(self, platform: str, position: int, most: int, wanted: EventFilter = ...) -> Sequence[Event]:
         """In order. An empty platform: of all."""
 
+    def before(self, platform: str, position: int | None, most: int, wanted: EventFilter = ...) -> Sequence[Event]:
+        """Newest first; None: from the newest."""
+
     def about(self, platform: str, resources: Collection[str]) -> Sequence[Event]:
         """All that are kept about the resources, those that have no position yet too."""
 

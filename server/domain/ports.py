@@ -14,6 +14,7 @@ from server.domain.callers import EVERY_PLATFORM, Keys, Platforms
 from server.domain.carrier import CarrierOrders, PendingBindings
 from server.domain.enums import (
     ApplicationSessionStatus,
+    AssignmentStatus,
     BindingOutcome,
     CoverageType,
     PolicyStatus,
@@ -31,6 +32,7 @@ from server.domain.records import (
     Policy,
     Quote,
 )
+from server.domain.requests import Requests
 from server.domain.terms import Period
 from server.domain.trail import Trail
 
@@ -39,10 +41,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A keyset page, newest first: at most `size` rows whose ids come before `before` (empty: from the start)."""
+    """A keyset page, newest first: at most `size` rows whose ids come before `before` (empty: from the start).
+
+    `after`, in its place: the last of those whose ids come after.
+    """
 
     size: int
     before: str = ""
+    after: str = ""
 
 
 class Contractors(Protocol):
@@ -177,6 +183,7 @@ class Assignments(Protocol):
         contractor: str = "",
         job: str = "",
         outcome: BindingOutcome | None = None,
+        status: AssignmentStatus | None = None,
     ) -> Sequence[Assignment]: ...
 
     def insert(self, decisions: Sequence[DecisionRecord]) -> None:
@@ -204,31 +211,6 @@ class Assignments(Protocol):
 
     def uncovered(self, platform: str, contractor: str, job: str, term: Period) -> Sequence[DecisionRecord]:
         """The last decision about each assignment on the job that ends in the term and has types left over."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredRequest:
-    platform: str
-    request_id: str
-    digest: bytes  # SHA-256 of the method's full name and the request
-    response: bytes  # empty while `awaits` is set
-    create_time: datetime
-    awaits: str = ""  # the policy that a carrier is being asked for
-
-
-class Requests(Protocol):
-    def find(self, platform: str, request_ids: Collection[str]) -> Mapping[str, StoredRequest]: ...
-
-    def insert(self, requests: Sequence[StoredRequest]) -> None: ...
-
-    def settle(self, platform: str, request_id: str, response: bytes) -> None:
-        """The response of a request that awaited a carrier, or another one in place of the first."""
-
-    def after(self, platform: str, request_id: str, most: int) -> Sequence[StoredRequest]:
-        """Those that have a response and whose ids come after, in their order; after an empty id, the first."""
-
-    def sweep(self, before: datetime, most: int) -> int:
-        """Deletes the oldest that were stored before; returns how many."""
 
 
 class Unit(Protocol):

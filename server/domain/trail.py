@@ -20,7 +20,7 @@ class Act(NamedTuple):
     """Ids only: never a personal value."""
 
     time: str  # ISO 8601, UTC
-    actor: str  # a key's id, `sandbox`, `server` or `operator`
+    actor: str  # a key's id, `sandbox`, `contractor`, `server` or `operator`
     action: str  # a method's full name, or what a command or the server does
     resource: str  # the id of what was changed
 

@@ -28,6 +28,9 @@ from server.domain.ports import Clock, Storage
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.25
+HELD_SECONDS = 1.0
+HELD_SHARE = 0.5  # of the time that the caller has left
+MOST_HELD = 1_000
 BEARER = "Bearer "
 ANYBODY = Caller(platform=DEFAULT_PLATFORM, roles=frozenset(Role), actor="sandbox")
 
@@ -66,11 +69,16 @@ class _Allowance:
 
 
 class Access:
-    def __init__(self, storage: Storage, clock: Clock, *, open_to_all: bool, processes: int) -> None:
+    def __init__(
+        self, storage: Storage, clock: Clock, *, open_to_all: bool, processes: int, holds: bool = True
+    ) -> None:
         """`open_to_all`: who sends no credentials is the default platform, with every role.
 
         `processes`: how many serve; each gives its part of a platform's limits.
+        `holds`: a connection is one caller's, as it is not where a proxy shares its own out.
         """
+        self._holds = holds
+        self._held = 0
         self._storage = storage
         self._clock = clock
         self.open_to_all = open_to_all
@@ -147,6 +155,20 @@ class Access:
             yield
         finally:
             allowance.in_flight -= 1
+
+    async def hold(self, seconds_left: float | None = None) -> None:
+        """Before a refusal for a platform's own limits: the caller is to wait that long anyway.
+
+        A connection carries so many calls at a time, so that who does not heed the refusals is slowed down to that
+        many a second. Each refusal would cost as much as an empty call, at the expense of other platforms.
+        """
+        if not self._holds or self._held >= MOST_HELD:
+            return
+        self._held += 1
+        try:
+            await asyncio.sleep(min(HELD_SECONDS, HELD_SECONDS if seconds_left is None else seconds_left * HELD_SHARE))
+        finally:
+            self._held -= 1
 
     async def platform_of_work(self, underwriter: Caller, resource: str, *, reads: bool) -> str:
         """Whose resources the call is about: those of the platform that has the resource. What names none and only

@@ -15,7 +15,7 @@ from server.service.binding import Asked, Binder
 from server.service.context import Context, new_id
 from server.service.issuing import Attempt
 from server.service.once import Awaits
-from server.service.paging import paged
+from server.service.paging import Place, paged
 
 
 def create(unit: Unit, ctx: Context, values: Mapping[str, Any]) -> ApplicationSession:
@@ -77,7 +77,7 @@ def list_page(
     work_state: str,
     status: ApplicationSessionStatus | None,
     size: int,
-    token: str,
+    token: Place,
 ) -> tuple[list[ApplicationSession], str]:
     return paged(
         lambda page: unit.sessions.page(

@@ -2,21 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from server.domain.carrier import PendingBinding
 from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, what_to_bind
 from server.domain.enums import AssignmentStatus, BindingOutcome, PolicyStatus
-from server.domain.errors import AssignmentCancelled, AssignmentStarted, DomainError, NotFound
+from server.domain.errors import AssignmentCancelled, AssignmentStarted, DomainError, InvalidFields, NotFound, Violation
 from server.domain.events import OF_POLICY, EventType
-from server.domain.ports import StoredRequest, Unit
+from server.domain.ports import Page, Unit
 from server.domain.records import Assignment, Binding, DecisionRecord, Policy
+from server.domain.requests import StoredRequest
 from server.service.binding import Asked, Binder
 from server.service.context import Context, new_id
-from server.service.events import Rendered, new_event
+from server.service.events import Rendered, Responses, new_event
 from server.service.facts import FactsOf, evidence
 from server.service.once import Awaits, Reply, RequestKey, decided, replay, to_store
-from server.service.paging import NUMBER, paged
+from server.service.paging import NUMBER, Place, paged
 from server.service.writer import LOCKED, Locked
 
 CREATED = EventType.ASSIGNMENT_CREATED.value  # the trigger of the first decision
@@ -42,6 +43,7 @@ class CreateAssignments:
 
     binder: Binder
     render: Callable[[Assignment], Rendered]
+    responses: Responses = field(default_factory=dict, hash=False)
 
     def __call__(self, unit: Unit, creations: Sequence[Creation]) -> list[Result]:
         by_platform = defaultdict(list)
@@ -141,7 +143,8 @@ class _Batch:
         self._unit.trail.record(ctx.platform, ctx.act(assignment.id))
         rendered = self._terms.render(assignment)
         self._unit.events.add(new_event(EventType.ASSIGNMENT_CREATED, assignment, ctx.now, rendered.data))
-        return assignment, rendered.response
+        respond = self._terms.responses.get(ctx.face)
+        return assignment, respond(assignment) if respond else rendered.response
 
     def _write(self) -> None:
         if self._policies:
@@ -168,6 +171,16 @@ def get(unit: Unit, ctx: Context, assignment_id: str) -> Assignment:
     return assignment
 
 
+def only_one(unit: Unit, ctx: Context, *, contractor: str, job: str) -> Assignment:
+    """The active assignment of the job, and of the contractor if one is given. Raises NotFound, InvalidFields."""
+    found = unit.assignments.page(ctx.platform, Page(2), contractor=contractor, job=job, status=AssignmentStatus.ACTIVE)
+    if not found:
+        raise NotFound("assignment", "")
+    if len(found) > 1:
+        raise InvalidFields([Violation("job", "has several active assignments; name the assignment")])
+    return found[0]
+
+
 def cancel(unit: Unit, ctx: Context, assignment_id: str, reason: str) -> Assignment:
     """Before it starts only; decisions and policies stay. Raises NotFound, AssignmentCancelled, AssignmentStarted."""
     unit.contractors.lock([get(unit, ctx, assignment_id).contractor])
@@ -183,7 +196,7 @@ def cancel(unit: Unit, ctx: Context, assignment_id: str, reason: str) -> Assignm
 
 
 def list_page(
-    unit: Unit, ctx: Context, *, contractor: str, job: str, outcome: BindingOutcome | None, size: int, token: str
+    unit: Unit, ctx: Context, *, contractor: str, job: str, outcome: BindingOutcome | None, size: int, token: Place
 ) -> tuple[list[Assignment], str]:
     return paged(
         lambda page: unit.assignments.page(ctx.platform, page, contractor=contractor, job=job, outcome=outcome),

@@ -59,6 +59,7 @@ class Binder:
             assignment=assignment,
             request_id=request_id,
             token=new_id("token"),
+            face=ctx.face,
             lease_expire_time=ctx.now + self.lease,
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from server.domain.callers import Caller
+from server.domain.callers import Caller, Face
 from server.domain.decision import AssignmentRequest
 from server.domain.observing import UNOBSERVED, Observer
 from server.domain.ports import Clock, Storage, Unit
@@ -15,6 +15,7 @@ from server.service.binding import Asked, Binder
 from server.service.context import Context
 from server.service.feed import Feed
 from server.service.issuing import Attempt
+from server.service.links import Links
 from server.service.once import Reply, RequestKey, Result, once
 from server.service.remote import RemoteBindings
 from server.service.waiting import Settlements
@@ -45,7 +46,9 @@ class Calls:
         feed: Feed,
         access: Access,
         observer: Observer = UNOBSERVED,
+        links: Links | None = None,
     ) -> None:
+        """`links`: to the contractor's page, where there is one."""
         self._storage = storage
         self._writer = writer
         self._create_assignments = create_assignments
@@ -56,6 +59,7 @@ class Calls:
         self.feed = feed
         self.access = access
         self._observer = observer
+        self.links = links
 
     @property
     def binder(self) -> Binder:
@@ -65,7 +69,7 @@ class Calls:
         """How long a change that comes now waits to be written."""
         return self._writer.wait_seconds()
 
-    def context(self, caller: Caller, action: str, platform: str = "") -> Context:
+    def context(self, caller: Caller, action: str, platform: str = "", face: Face = Face.GRPC) -> Context:
         """`platform`: whose resources it is about, where they are not the caller's."""
         platform = platform or caller.platform
         withholds = self.access.withholds_premium(platform)
@@ -73,10 +77,15 @@ class Calls:
             platform=platform,
             caller=caller,
             action=action,
+            face=face,
             now=self._clock(),
             withholds_premium=self.terms.withholds_premium if withholds is None else withholds,
             session_ttl=self.terms.session_ttl,
         )
+
+    def link(self, ctx: Context, contractor: str, session: str) -> str:
+        """To the page of an application session, for this caller; empty: there is none."""
+        return self.links.url(ctx, contractor, session) if self.links else ""
 
     async def read(self, ctx: Context, work: Callable[[Unit], T]) -> T:
         return await self._storage.read(work, ctx.platform)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from uuid_utils import uuid7
 
-from server.domain.callers import Caller
+from server.domain.callers import Caller, Face
 from server.domain.trail import Act, act
 
 
@@ -17,6 +17,7 @@ class Context:
     now: datetime  # when the call arrived
     withholds_premium: bool  # whether the platform does, for all its contractors
     session_ttl: timedelta  # how long an application may take
+    face: Face = Face.GRPC
 
     def act(self, resource: str) -> Act:
         """What the audit trail says of the change."""

@@ -12,7 +12,7 @@ from server.domain.ports import Unit
 from server.domain.records import Contractor
 from server.service import ending, sessions
 from server.service.context import Context, new_id
-from server.service.paging import paged
+from server.service.paging import Place, paged
 
 
 def create(unit: Unit, ctx: Context, values: Mapping[str, Any]) -> Contractor:
@@ -44,7 +44,7 @@ def lock(unit: Unit, ctx: Context, contractor_id: str) -> Contractor:
     return get_live(unit, ctx, contractor_id)
 
 
-def list_page(unit: Unit, ctx: Context, email: str, size: int, token: str) -> tuple[list[Contractor], str]:
+def list_page(unit: Unit, ctx: Context, email: str, size: int, token: Place) -> tuple[list[Contractor], str]:
     return paged(
         lambda page: unit.contractors.page(ctx.platform, page, email=email),
         lambda contractor: contractor.id,

@@ -16,8 +16,9 @@ from typing import Protocol, TypeVar
 from server.domain.errors import NotFound
 from server.domain.events import Event
 from server.domain.personal import Record, erased, erased_contractor
-from server.domain.ports import Page, Storage, StoredRequest, Unit
+from server.domain.ports import Page, Storage, Unit
 from server.domain.records import ApplicationSession, Assignment, Contractor, Policy
+from server.domain.requests import StoredRequest
 from server.domain.trail import OPERATOR, act
 
 T = TypeVar("T")

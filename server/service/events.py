@@ -1,6 +1,6 @@
 """Events as they are made, and as they are listed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ from server.domain.errors import NotFound
 from server.domain.events import Event, EventType, Subject, id_of
 from server.domain.outbox import EventFilter
 from server.domain.ports import Page, Unit
+from server.domain.records import Assignment
 from server.service.context import Context, new_id
 from server.service.paging import paged
 
@@ -20,6 +21,10 @@ class Rendered(NamedTuple):
 
     response: bytes  # to who created it
     data: bytes  # of its event
+
+
+Responses = Mapping[str, Callable[[Assignment], bytes]]
+"""By face, to who created or extended an assignment there; the others get the response that it is rendered with."""
 
 
 def new_event(type_: EventType, subject: Subject, now: datetime, data: bytes) -> Event:
@@ -56,6 +61,27 @@ def list_page(
         token=token,
         bound_to=("events", ctx.platform, sorted(wanted.types), wanted.resource, after),
     )
+
+
+def get(unit: Unit, ctx: Context, event_id: str) -> Event:
+    """Raises NotFound."""
+    return unit.events.after(ctx.platform, _position(unit, ctx.platform, event_id) - 1, 1)[0]
+
+
+def newest(unit: Unit, ctx: Context, wanted: EventFilter, page: Page) -> list[Event]:
+    """Newest first. Raises NotFound, for an id that the page begins or ends at."""
+    if page.after:
+        later = unit.events.after(ctx.platform, _position(unit, ctx.platform, page.after), page.size, wanted)
+        return list(later)[::-1]
+    position = _position(unit, ctx.platform, page.before) if page.before else None
+    return list(unit.events.before(ctx.platform, position, page.size, wanted))
+
+
+def _position(unit: Unit, platform: str, event_id: str) -> int:
+    position = unit.events.position(platform, event_id)
+    if position is None:
+        raise NotFound("event", event_id)
+    return position
 
 
 def position_of(unit: Unit, platform: str, event_id: str) -> int:

@@ -10,7 +10,7 @@ from server.domain.events import EventType
 from server.domain.ports import Unit
 from server.domain.records import Approval, Job, JobCategory
 from server.service.context import Context, new_id
-from server.service.paging import paged
+from server.service.paging import Place, paged
 
 EVERY_STATE = ("",)
 
@@ -31,7 +31,7 @@ def get(unit: Unit, ctx: Context, job_id: str) -> Job:
     return job
 
 
-def list_page(unit: Unit, ctx: Context, category_code: str, size: int, token: str) -> tuple[list[Job], str]:
+def list_page(unit: Unit, ctx: Context, category_code: str, size: int, token: Place) -> tuple[list[Job], str]:
     return paged(
         lambda page: unit.jobs.page(ctx.platform, page, category_code=category_code),
         lambda job: job.id,
@@ -68,7 +68,7 @@ def get_category(unit: Unit, ctx: Context, code: str) -> JobCategory:
     return category
 
 
-def list_categories(unit: Unit, ctx: Context, size: int, token: str) -> tuple[list[JobCategory], str]:
+def list_categories(unit: Unit, ctx: Context, size: int, token: Place) -> tuple[list[JobCategory], str]:
     return paged(
         lambda page: unit.categories.page(ctx.platform, page),
         lambda category: category.code,

@@ -1,12 +1,16 @@
 """Requests, once (spec 8): the first response is kept in the transaction of the change."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
+from server.domain.callers import Caller
 from server.domain.errors import ConcurrentUpdate, RequestIdReused
-from server.domain.ports import StoredRequest, Unit
+from server.domain.ports import Unit
 from server.domain.records import Binding
+from server.domain.requests import StoredRequest
 from server.service.binding import Asked
 
 APART = "\x1f"  # between an underwriter's platform and its request id, where they are kept at another platform
@@ -18,7 +22,15 @@ class RequestKey:
 
     platform: str
     request_id: str
-    digest: bytes  # SHA-256 of the method's full name and the request
+    digest: bytes  # SHA-256 of the method and the request
+
+    @classmethod
+    def sent_by(cls, caller: Caller, request_id: str, said: bytes, *, platform: str) -> Self:
+        """`said`: what has to be the same for it to be the same request; `platform`: where it is to act."""
+        if caller.platform != platform:
+            # An underwriter's, at another platform: its ids are not that one's. No id that is sent has a control.
+            request_id = f"{caller.platform}{APART}{request_id}"
+        return cls(platform=platform, request_id=request_id, digest=hashlib.sha256(said).digest())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from server.domain.ports import Page
 
 T = TypeVar("T")
 
+Place = str | Page
+"""The token of the page before; or the page itself, which its caller knows by its ids and which has no next."""
+
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 200
 DIGEST_BYTES = 9
@@ -24,7 +27,7 @@ def paged(
     key: Callable[[T], str],
     *,
     size: int,
-    token: str,
+    token: Place,
     bound_to: Sequence[object],
     key_form: re.Pattern[str] = ID,
 ) -> tuple[list[T], str]:
@@ -32,6 +35,8 @@ def paged(
 
     `size`: 0 is the default, more than the largest is the largest. Raises InvalidPageToken.
     """
+    if isinstance(token, Page):
+        return list(fetch(token)), ""
     size = min(size or DEFAULT_SIZE, LARGEST_SIZE)
     digest = hashlib.sha256(repr(bound_to).encode()).digest()[:DIGEST_BYTES]
     items = list(fetch(Page(size + 1, _last_key(token, digest, key_form))))

@@ -19,7 +19,7 @@ from server.service import contractors, ending
 from server.service.context import Context
 from server.service.issuing import Attempt
 from server.service.once import Awaits
-from server.service.paging import paged
+from server.service.paging import Place, paged
 
 
 def get(unit: Unit, ctx: Context, policy_id: str) -> Policy:
@@ -31,7 +31,7 @@ def get(unit: Unit, ctx: Context, policy_id: str) -> Policy:
 
 
 def list_page(
-    unit: Unit, ctx: Context, *, contractor: str, status: PolicyStatus | None, size: int, token: str
+    unit: Unit, ctx: Context, *, contractor: str, status: PolicyStatus | None, size: int, token: Place
 ) -> tuple[list[Policy], str]:
     return paged(
         lambda page: unit.policies.page(ctx.platform, page, now=ctx.now, contractor=contractor, status=status),

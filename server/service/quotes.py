@@ -14,7 +14,7 @@ from server.domain.records import Quote
 from server.domain.terms import Period, assignment_period
 from server.service import contractors, jobs, sessions
 from server.service.context import Context, new_id
-from server.service.paging import paged
+from server.service.paging import Place, paged
 
 DATES = ("effective_time", "end_time")
 
@@ -57,7 +57,7 @@ def lock(unit: Unit, ctx: Context, quote_id: str) -> Quote:
 
 
 def list_page(
-    unit: Unit, ctx: Context, *, contractor: str, job: str, status: QuoteStatus | None, size: int, token: str
+    unit: Unit, ctx: Context, *, contractor: str, job: str, status: QuoteStatus | None, size: int, token: Place
 ) -> tuple[list[Quote], str]:
     return paged(
         lambda page: unit.quotes.page(ctx.platform, page, now=ctx.now, contractor=contractor, job=job, status=status),

@@ -1,7 +1,7 @@
 """The second unit of a remote binding: settles the policy, and its assignment or quote, with the carrier's answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from server.domain.anew import not_bound
@@ -14,7 +14,7 @@ from server.domain.trail import SERVER, act
 from server.service import issuing
 from server.service.binding import settled
 from server.service.context import new_id
-from server.service.events import Rendered
+from server.service.events import Rendered, Responses
 from server.service.once import Reply, decided
 
 ANSWERED = "carrier.answered"
@@ -27,6 +27,7 @@ class Renders:
 
     created: Callable[[Assignment], Rendered]  # and extended: both responses have the same fields
     completed: Callable[[ApplicationSession, datetime], bytes]
+    responses: Responses = field(default_factory=dict)
 
 
 def settle(unit: Unit, pending: PendingBinding, answer: Answer, now: datetime, renders: Renders) -> Reply | None:
@@ -61,7 +62,9 @@ def answer_of(unit: Unit, pending: PendingBinding, now: datetime, renders: Rende
     """What the caller is told once the policy is settled."""
     if pending.assignment:
         assignment = unit.assignments.find(pending.platform, [pending.assignment])[pending.assignment]
-        return decided(renders.created(assignment).response, assignment.binding)
+        respond = renders.responses.get(pending.face)
+        response = respond(assignment) if respond else renders.created(assignment).response
+        return decided(response, assignment.binding)
     policy = unit.policies.find(pending.platform, [pending.policy])[pending.policy]
     session = unit.sessions.find(pending.platform, [policy.application_session])[policy.application_session]
     return Reply(renders.completed(session, now))

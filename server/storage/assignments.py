@@ -59,12 +59,15 @@ class Assignments:
         contractor: str = "",
         job: str = "",
         outcome: BindingOutcome | None = None,
+        status: AssignmentStatus | None = None,
     ) -> list[Assignment]:
         conditions = rows.within(assignments, platform, contractor)
         if job:
             conditions.append(assignments.c.job == job)
         if outcome is not None:
             conditions.append(assignments.c.outcome == outcome)
+        if status is not None:
+            conditions.append(assignments.c.status == status)
         return rows.keyset(self._connection, assignments, page, conditions, _record, source=WITH_BINDING)
 
     def insert(self, made: Sequence[DecisionRecord]) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, delete, exists, or_, select, update
 
 from server.domain.events import Event, EventType, Subject
 from server.domain.outbox import EventFilter
@@ -73,7 +73,16 @@ class Events:
         return self._connection.scalar(select(event_sequence.c.last)) or 0
 
     def after(self, platform: str, position: int, most: int, wanted: EventFilter = ALL) -> Sequence[Event]:
-        statement = select(events).where(events.c.position > position)
+        return self._page(events.c.position > position, events.c.position, platform, most, wanted)
+
+    def before(self, platform: str, position: int | None, most: int, wanted: EventFilter = ALL) -> Sequence[Event]:
+        those = events.c.position.is_not(None) if position is None else events.c.position < position
+        return self._page(those, events.c.position.desc(), platform, most, wanted)
+
+    def _page(
+        self, those: ColumnElement[bool], order: ColumnElement[Any], platform: str, most: int, wanted: EventFilter
+    ) -> Sequence[Event]:
+        statement = select(events).where(those)
         if platform:
             statement = statement.where(events.c.platform == platform)
         if wanted.types:
@@ -82,8 +91,7 @@ class Events:
             if rows.NUL in wanted.resource:
                 return ()
             statement = statement.where(events.c.resource == wanted.resource)
-        found = self._connection.execute(statement.order_by(events.c.position).limit(most)).mappings()
-        return [_record(row) for row in found]
+        return [_record(row) for row in self._connection.execute(statement.order_by(order).limit(most)).mappings()]
 
     def about(self, platform: str, resources: Collection[str]) -> Sequence[Event]:
         return [_record(row) for row in rows.fetch(self._connection, ABOUT, resources, platform=platform)]

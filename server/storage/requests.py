@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from server.domain.ports import StoredRequest
+from server.domain.requests import StoredRequest
 from server.storage import rows
 from server.storage.rows import IDS
 from server.storage.tables import requests

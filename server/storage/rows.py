@@ -86,11 +86,14 @@ def keyset(
     source: Select[Any] | None = None,
 ) -> list[T]:
     """A page of records, newest first: ids are ordered by time, so the id is the key, or a number that counts up."""
-    statement = (select(table) if source is None else source).where(*conditions)
+    column = table.c[key]
+    statement = (select(table) if source is None else source).where(*conditions).limit(page.size)
+    if page.after:
+        statement = statement.where(column > column.type.python_type(page.after)).order_by(column)
+        return [record(row) for row in connection.execute(statement).mappings()][::-1]
     if page.before:
-        statement = statement.where(table.c[key] < table.c[key].type.python_type(page.before))
-    statement = statement.order_by(table.c[key].desc()).limit(page.size)
-    return [record(row) for row in connection.execute(statement).mappings()]
+        statement = statement.where(column < column.type.python_type(page.before))
+    return [record(row) for row in connection.execute(statement.order_by(column.desc())).mappings()]
 
 
 def untold(

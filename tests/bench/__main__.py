@@ -22,7 +22,7 @@ from tests.bench.figures.at_fifty import grouping, share, tail
 from tests.bench.figures.memory import memory
 from tests.bench.figures.neighbour import neighbour
 from tests.bench.figures.news import news
-from tests.bench.figures.observed import observed
+from tests.bench.figures.observed import beside_http, observed
 from tests.bench.figures.overload import flood, peak
 from tests.bench.figures.postgres import postgres
 from tests.bench.figures.stored import stored
@@ -36,7 +36,21 @@ RESULTS = ROOT / "results" / "bench"
 CURVES = "curves"
 FIGURES: dict[str, Callable[[Bench], Figure]] = {
     figure.__name__: figure
-    for figure in (share, grouping, tail, watchers, observed, neighbour, news, stored, memory, postgres, peak, flood)
+    for figure in (
+        share,
+        grouping,
+        tail,
+        watchers,
+        observed,
+        beside_http,
+        neighbour,
+        news,
+        stored,
+        memory,
+        postgres,
+        peak,
+        flood,
+    )
 }
 NAMES = (*FIGURES, CURVES)
 QUIET = 0.1

@@ -11,13 +11,13 @@ from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import resources_pb2 as pb
 from sqlalchemy import make_url
 
-from server.api import gate
 from server.app import EVENT_OF
 from server.domain.carrier import Answer, Bound
 from server.domain.errors import Overloaded
-from server.domain.ports import StoredRequest, Unit
+from server.domain.ports import Unit
 from server.domain.records import Policy
-from server.service import retention
+from server.domain.requests import StoredRequest
+from server.service import gate, retention
 from server.service.writer import Writer
 from server.storage import open_storage, schema
 from tests.conftest import NOW, Clock, Serving

@@ -12,7 +12,8 @@ from sqlalchemy import event, make_url
 
 from server.app import EVENT_OF
 from server.domain.errors import ConcurrentUpdate, DomainError, NotFound, Overloaded, StorageUnavailable
-from server.domain.ports import Conflict, StoredRequest, Unit
+from server.domain.ports import Conflict, Unit
+from server.domain.requests import StoredRequest
 from server.service.writer import LOCKED, MAX_TRIES, Locked, Writer
 from server.storage import open_storage, schema
 from server.storage.sqlite import SqliteStorage

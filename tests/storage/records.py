@@ -18,7 +18,7 @@ from server.domain.enums import (
     QuoteStatus,
     UnderwritingReason,
 )
-from server.domain.ports import StoredRequest, Unit
+from server.domain.ports import Unit
 from server.domain.records import (
     Address,
     ApplicationSession,
@@ -34,6 +34,7 @@ from server.domain.records import (
     Quote,
     Signature,
 )
+from server.domain.requests import StoredRequest
 
 PLATFORM = "pf_default"
 OTHER_PLATFORM = "pf_other"

@@ -29,6 +29,7 @@ from optin.v1 import quote_service_pb2 as quotes_pb
 from optin.v1 import resources_pb2 as pb
 
 GUIDE_START, GUIDE_END = 1_701_561_600, 1_701_907_200  # December 2023
+URLS: dict[str, Any] = {"success_url": "https://yourapp.com/success", "cancel_url": "https://yourapp.com/cancel"}
 WORKERS_COMP = pb.COVERAGE_TYPE_WORKERS_COMP
 
 
@@ -108,13 +109,13 @@ class Client:
         job = pb.Job(name="Picker", category_code=code, address=address, **changes)
         return (await self.jobs.CreateJob(jobs_pb.CreateJobRequest(job=job))).job
 
-    async def session(self, contractor: str, work_state: str = "CA") -> pb.ApplicationSession:
+    async def get_contractor(self, contractor: str) -> pb.Contractor:
+        request = contractors_pb.GetContractorRequest(id=contractor)
+        return (await self.contractors.GetContractor(request)).contractor
+
+    async def session(self, contractor: str, work_state: str = "CA", **changes: Any) -> pb.ApplicationSession:
         session = pb.ApplicationSession(
-            contractor=contractor,
-            success_url="https://yourapp.com/success",
-            cancel_url="https://yourapp.com/cancel",
-            is_general_opt_in=True,
-            work_state=work_state,
+            contractor=contractor, is_general_opt_in=True, work_state=work_state, **URLS | changes
         )
         request = sessions_pb.CreateApplicationSessionRequest(application_session=session)
         return (await self.sessions.CreateApplicationSession(request)).application_session
@@ -123,10 +124,18 @@ class Client:
         request = sessions_pb.GetApplicationSessionRequest(id=session)
         return (await self.sessions.GetApplicationSession(request)).application_session
 
+    async def sessions_of(self, contractor: str) -> list[pb.ApplicationSession]:
+        request = sessions_pb.ListApplicationSessionsRequest(contractor=contractor)
+        return list((await self.sessions.ListApplicationSessions(request)).application_sessions)
+
     async def cancel_session(self, session: str) -> pb.ApplicationSession:
         """Of a complete general opt-in: withdraws it."""
         request = sessions_pb.CancelApplicationSessionRequest(id=session)
         return (await self.sessions.CancelApplicationSession(request)).application_session
+
+    async def expire_session(self, session: str) -> pb.ApplicationSession:
+        request = sessions_pb.ExpireApplicationSessionRequest(id=session)
+        return (await self.sessions.ExpireApplicationSession(request)).application_session
 
     async def submit(self, session: str, **step: Any) -> pb.ApplicationSession:
         request = sessions_pb.SubmitApplicationStepRequest(id=session, **step)
@@ -166,9 +175,7 @@ class Client:
         return (await self.quotes.GetQuote(quotes_pb.GetQuoteRequest(id=quote))).quote
 
     async def quote_session(self, quote: str, **changes: Any) -> pb.ApplicationSession:
-        session = pb.ApplicationSession(
-            quote=quote, success_url="https://yourapp.com/success", cancel_url="https://yourapp.com/cancel", **changes
-        )
+        session = pb.ApplicationSession(quote=quote, **URLS | changes)
         request = sessions_pb.CreateApplicationSessionRequest(application_session=session)
         return (await self.sessions.CreateApplicationSession(request)).application_session
 
@@ -230,6 +237,10 @@ class Client:
                 if last in types:
                     return types
                 await asyncio.sleep(0.02)
+
+    async def events_of(self, resource: str) -> list[pb.Event]:
+        request = events_pb.ListEventsRequest(resource=resource, page_size=200)
+        return list((await self.events.ListEvents(request)).events)
 
     async def get_assignment(self, assignment: str) -> pb.Assignment:
         request = assignments_pb.GetAssignmentRequest(id=assignment)

@@ -912,8 +912,8 @@ class ApplicationSession(_message.Message):
     way keeps the step it was at.
     """
     url: _builtins.str
-    """The page where the contractor fills in the application. Empty where no hosted page is
-    configured.
+    """The page where the contractor fills in the application. Who has it can do so: it is given to the
+    role `platform` only, and is empty in events, and where no hosted page is configured.
     """
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[Global___UnderwritingReason.ValueType]:

@@ -8,13 +8,13 @@ from typing import Annotated
 
 from optin.v1.assignment_service_pb2 import CreateAssignmentRequest
 
-from server.api.fields import ChangeRequest, FilterReference, IdRequest, ListRequest, Reference, RequiredTime, known
-from server.api.parse import violations_of
 from server.api.plain import to_datetime
 from server.domain.decision import AssignmentRequest
 from server.domain.enums import BindingOutcome, CoverageType
 from server.domain.errors import InvalidFields, Violation
 from server.domain.terms import assignment_period
+from server.service.fields import ChangeRequest, FilterReference, IdRequest, ListRequest, Reference, RequiredTime, known
+from server.service.parsing import violations_of
 
 COVERAGE_TYPES = frozenset(CoverageType)
 

@@ -1,26 +1,11 @@
 """Requests about events."""
 
-from typing import Annotated
-
-from pydantic import BeforeValidator
-
-from server.api.fields import Fields, FilterReference, ListRequest, few
-from server.domain.events import EventType
 from server.domain.outbox import EventFilter
-
-
-def _type(value: str) -> EventType:
-    try:
-        return EventType(value)
-    except ValueError:
-        raise ValueError("must be types that Event names") from None
-
-
-Types = Annotated[frozenset[Annotated[EventType, BeforeValidator(_type)]], few]
+from server.service.fields import EventTypes, Fields, FilterReference, ListRequest
 
 
 class ListEvents(ListRequest):
-    types: Types = frozenset()
+    types: EventTypes = frozenset()
     resource: FilterReference = ""
     after: FilterReference = ""
 
@@ -30,5 +15,5 @@ class ListEvents(ListRequest):
 
 class WatchEvents(Fields):
     after: FilterReference = ""
-    types: Types = frozenset()
+    types: EventTypes = frozenset()
     batched: bool = False

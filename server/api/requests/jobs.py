@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-from server.api.fields import (
-    AddressFields,
+from server.domain.enums import CoverageType
+from server.service.fields import (
     ChangeRequest,
-    Description,
     Fields,
     FilterReference,
     ListRequest,
@@ -15,15 +14,7 @@ from server.api.fields import (
     Title,
     known,
 )
-from server.domain.enums import CoverageType
-
-
-class JobFields(Fields):
-    name: Title
-    description: Description = ""
-    category_code: Reference
-    address: AddressFields | None = None
-    withhold_premium: bool | None = None
+from server.service.settable import JobFields
 
 
 class CreateJob(ChangeRequest):

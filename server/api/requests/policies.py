@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from server.api.fields import CancelRequest, FilterReference, ListRequest, Time, known
 from server.domain.enums import PolicyStatus
+from server.service.fields import CancelRequest, FilterReference, ListRequest, Time, known
 
 
 class CancelPolicy(CancelRequest):

@@ -4,26 +4,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
-
-from server.api.fields import ChangeRequest, CoverageTypes, Fields, FilterReference, ListRequest, Reference, Time, known
-from server.domain.enums import CoverageType, QuoteStatus
+from server.domain.enums import QuoteStatus
 from server.domain.errors import InvalidFields, Violation
 from server.domain.terms import assignment_period
-
-
-def _some(types: tuple[CoverageType, ...]) -> tuple[CoverageType, ...]:
-    if not types:
-        raise ValueError("is required")
-    return types
-
-
-class QuoteFields(Fields):
-    contractor: Reference
-    job: Reference
-    coverage_types: Annotated[CoverageTypes, AfterValidator(_some)]
-    effective_time: Time = None
-    end_time: Time = None
+from server.service.fields import ChangeRequest, FilterReference, ListRequest, known
+from server.service.settable import QuoteFields
 
 
 class CreateQuote(ChangeRequest):

@@ -3,41 +3,18 @@
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import Field
-
-from server.api.fields import (
-    AddressFields,
-    ChangeRequest,
-    Fields,
-    FilterReference,
-    IdRequest,
-    IpAddress,
-    ListRequest,
-    Name,
-    Note,
-    OptionalName,
-    Phone,
-    Short,
-    State,
-    Url,
-    known,
-    text,
-)
 from server.domain import application
 from server.domain.enums import ApplicationSessionStatus, ReviewDecision
 from server.domain.errors import Violation
-
-MOST_ANSWERS = 100
-MOST_SIGNATURES = 20
-
-
-class ApplicationSessionFields(Fields):
-    contractor: str = ""
-    is_general_opt_in: bool = False
-    work_state: State = ""
-    success_url: Url
-    cancel_url: Url
-    quote: str = ""
+from server.service import settable
+from server.service.fields import ChangeRequest, FilterReference, IdRequest, ListRequest, Note, State, known
+from server.service.settable import ApplicationSessionFields
+from server.service.steps import (
+    ApplicationQuestionsFields,
+    EsignatureDocumentFields,
+    FinalReviewFields,
+    VerifyInfoFields,
+)
 
 
 class CreateApplicationSession(ChangeRequest):
@@ -45,17 +22,8 @@ class CreateApplicationSession(ChangeRequest):
 
 
 def fits_its_workflow(request: dict[str, Any]) -> Iterable[Violation]:
-    """A general opt-in is for a contractor and a state, any other session for a quote (spec 5)."""
-    session = request.get("application_session", {})
-    if not session.get("is_general_opt_in"):
-        if not session.get("quote"):
-            yield Violation("application_session.quote", "is required unless is_general_opt_in is true")
-        return
-    for name in ("contractor", "work_state"):
-        if not session.get(name):
-            yield Violation(f"application_session.{name}", "is required for a general opt-in")
-    if session.get("quote"):
-        yield Violation("application_session.quote", "must not be set for a general opt-in")
+    for bad in settable.fits_its_workflow(request.get("application_session", {})):
+        yield Violation(f"application_session.{bad.field}", bad.rule)
 
 
 class ListApplicationSessions(ListRequest):
@@ -63,58 +31,6 @@ class ListApplicationSessions(ListRequest):
     is_general_opt_in: bool | None = None
     work_state: State = ""
     status: Annotated[ApplicationSessionStatus | None, known(ApplicationSessionStatus)] = None
-
-
-class VerifyInfoFields(Fields):
-    first_name: Name | None = None
-    middle_name: OptionalName | None = None
-    last_name: Name | None = None
-    phone: Phone | None = None
-    address: AddressFields | None = None
-
-    def step(self) -> application.VerifyInfo:
-        return application.VerifyInfo(**self.values())
-
-
-class AnswerFields(Fields):
-    question: Short = ""
-    bool_value: bool | None = None
-    int_value: int | None = None
-    string_value: Note | None = None
-
-    def answer(self) -> application.Answer:
-        values = (self.bool_value, self.int_value, self.string_value)
-        return application.Answer(question=self.question, value=next((v for v in values if v is not None), None))
-
-
-class ApplicationQuestionsFields(Fields):
-    answers: Annotated[list[AnswerFields], Field(max_length=MOST_ANSWERS)] = []  # noqa: RUF012
-
-    def step(self) -> application.ApplicationQuestions:
-        return application.ApplicationQuestions(answers=[entry.answer() for entry in self.answers])
-
-
-class SignatureFields(Fields):
-    document: Short = ""
-    version: Short = ""
-    legal_name: Short = ""
-
-
-class EsignatureDocumentFields(Fields):
-    signatures: Annotated[list[SignatureFields], Field(max_length=MOST_SIGNATURES)] = []  # noqa: RUF012
-    ip_address: IpAddress = ""
-    user_agent: Annotated[str, text(1_000)] = ""
-
-    def step(self) -> application.EsignatureDocument:
-        signatures = [application.SignatureGiven(**dict(entry)) for entry in self.signatures]
-        return application.EsignatureDocument(
-            signatures=signatures, ip_address=self.ip_address, user_agent=self.user_agent
-        )
-
-
-class FinalReviewFields(Fields):
-    def step(self) -> application.FinalReview:
-        return application.FinalReview()
 
 
 class SubmitApplicationStep(IdRequest):

@@ -9,7 +9,6 @@ from optin.v1.resources_pb2 import Event
 
 from server.api import render
 from server.api.call import Call
-from server.api.fields import CancelRequest, IdRequest
 from server.api.parse import parse
 from server.api.requests.assignments import ExtendAssignment, ListAssignments, ListBindingDecisions, creation
 from server.api.wire import embedded
@@ -17,6 +16,7 @@ from server.domain.errors import InvalidFields, Violation
 from server.domain.records import Assignment
 from server.service import assignments, extending
 from server.service.events import Rendered
+from server.service.fields import CancelRequest, IdRequest
 from server.service.once import Reply
 
 MOST_IN_A_BATCH = 200

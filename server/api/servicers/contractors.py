@@ -4,11 +4,12 @@ from optin.v1 import contractor_service_pb2 as pb
 
 from server.api import render
 from server.api.call import Call
-from server.api.fields import IdRequest
 from server.api.parse import parse, parse_update
-from server.api.requests.contractors import ContractorFields, CreateContractor, ListContractors
+from server.api.requests.contractors import CreateContractor, ListContractors
 from server.service import contractors
+from server.service.fields import IdRequest
 from server.service.once import Reply
+from server.service.settable import ContractorFields
 
 
 class ContractorService:

@@ -4,18 +4,18 @@ from optin.v1 import job_service_pb2 as pb
 
 from server.api import render
 from server.api.call import Call
-from server.api.fields import IdRequest, ListRequest
 from server.api.parse import parse, parse_update
 from server.api.requests.jobs import (
     ApproveJobCategory,
     CreateJob,
     CreateJobCategory,
-    JobFields,
     ListJobs,
     RevokeJobCategoryApproval,
 )
 from server.service import jobs
+from server.service.fields import IdRequest, ListRequest
 from server.service.once import Reply
+from server.service.settable import JobFields
 
 
 class JobService:

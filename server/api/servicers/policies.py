@@ -4,10 +4,10 @@ from optin.v1 import policy_service_pb2 as pb
 
 from server.api import render
 from server.api.call import Call
-from server.api.fields import IdRequest
 from server.api.parse import parse
 from server.api.requests.policies import CancelPolicy, ListPolicies
 from server.service import policies
+from server.service.fields import IdRequest
 from server.service.once import Reply
 
 

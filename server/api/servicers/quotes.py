@@ -4,12 +4,13 @@ from optin.v1 import quote_service_pb2 as pb
 
 from server.api import render
 from server.api.call import Call
-from server.api.fields import IdRequest
 from server.api.parse import parse, parse_update
-from server.api.requests.quotes import CreateQuote, ListQuotes, QuoteFields, dates_fit
+from server.api.requests.quotes import CreateQuote, ListQuotes, dates_fit
 from server.domain.terms import assignment_period
 from server.service import quotes
+from server.service.fields import IdRequest
 from server.service.once import Reply
+from server.service.settable import QuoteFields
 
 
 class QuoteService:

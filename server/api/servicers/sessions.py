@@ -6,7 +6,6 @@ from optin.v1 import application_session_service_pb2 as pb
 
 from server.api import render
 from server.api.call import Call
-from server.api.fields import IdRequest
 from server.api.parse import parse
 from server.api.requests.sessions import (
     CreateApplicationSession,
@@ -18,6 +17,7 @@ from server.api.requests.sessions import (
 )
 from server.domain.records import ApplicationSession
 from server.service import applications
+from server.service.fields import IdRequest
 from server.service.once import Reply
 
 

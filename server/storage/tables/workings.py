@@ -42,6 +42,7 @@ pending_bindings = Table(
     Column("request_id", String, nullable=False),  # empty: the caller gave none
     Column("token", String, nullable=False),  # of the worker that asks: only it may settle
     Column("lease_expire_time", UtcDateTime, nullable=False),  # then another worker takes over
+    Column("face", String, nullable=False, server_default=text("'grpc'")),  # in whose form the response is kept
     PrimaryKeyConstraint("contractor", "policy"),
     ForeignKeyConstraint(["contractor", "policy"], ["policies.contractor", "policies.id"]),
     Index(None, "policy"),

@@ -15,6 +15,7 @@ import phonenumbers
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from server.domain.enums import CoverageType
+from server.domain.events import EventType
 from server.domain.records import Address
 from server.domain.states import STATES
 
@@ -169,6 +170,13 @@ def _in_enum_order(values: list[CoverageType]) -> tuple[CoverageType, ...]:
     return tuple(sorted(set(values)))
 
 
+def _event_type(value: str) -> EventType:
+    try:
+        return EventType(value)
+    except ValueError:
+        raise ValueError("must be types that Event names") from None
+
+
 Name = Annotated[str, text(100, required=True)]
 OptionalName = Annotated[str, text(100)]
 Line = Annotated[str, text(200)]
@@ -180,6 +188,7 @@ Email = Annotated[str, AfterValidator(_email)]
 Phone = Annotated[str, AfterValidator(_phone)]
 State = Annotated[str, AfterValidator(_state)]
 Url = Annotated[str, AfterValidator(_url)]
+PostalCode = Annotated[str, AfterValidator(_postalcode)]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]
 RequestId = Annotated[str, AfterValidator(_request_id)]
 PageSize = Annotated[int, AfterValidator(_not_negative)]
@@ -192,6 +201,7 @@ CoverageTypes = Annotated[list[Annotated[CoverageType, known(CoverageType)]], fe
 RequiredTime = Annotated[datetime, BeforeValidator(_valid)]
 Time = Annotated[datetime | None, BeforeValidator(_valid)]
 States = Annotated[list[State], few, AfterValidator(_distinct)]
+EventTypes = Annotated[frozenset[Annotated[EventType, BeforeValidator(_event_type)]], few]
 
 
 class Fields(BaseModel):
@@ -209,7 +219,7 @@ class AddressFields(Fields):
     line1: Line = ""
     line2: Line = ""
     locality: OptionalName = ""
-    postalcode: Annotated[str, AfterValidator(_postalcode)] = ""
+    postalcode: PostalCode = ""
     country: Annotated[str, AfterValidator(_country)] = "US"
 
     def record(self) -> Address:

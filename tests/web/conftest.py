@@ -1,0 +1,123 @@
+"""The real app with its HTTP port, and a client of both faces."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from sqlalchemy import make_url
+
+from server.app import running
+from server.config import Settings
+from tests.conftest import Clock
+from tests.support.client import Client
+from tests.support.keys import made_keys
+
+SECRET = "a secret of these tests with 40 characters"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def code(self) -> tuple[int, str]:
+        """Of an error."""
+        assert {*self.body} == {"message", "error_code", "reason", "fields"}
+        return self.status, self.body["error_code"]
+
+
+class Http:
+    """Sends one request on a connection of its own."""
+
+    def __init__(self, port: int, **headers: str) -> None:
+        self.port = port
+        self.headers = headers
+
+    async def __call__(
+        self, verb: str, path: str, body: Any = None, raw: bytes | None = None, **headers: str
+    ) -> Response:
+        sent = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        told = {"Content_Type": "application/json", **self.headers, **headers}
+        named = {name.replace("_", "-"): value for name, value in told.items() if value}
+        return await asyncio.to_thread(self._send, verb, path, sent, named)
+
+    def _send(self, verb: str, path: str, body: bytes | None, headers: dict[str, str]) -> Response:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(verb, path if path.startswith(("/docs", "/x")) else f"/api/v1{path}", body, headers)
+            answer = connection.getresponse()
+            return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    async def made(self, path: str, body: Any, **headers: str) -> Any:
+        answer = await self("POST", path, body, **headers)
+        assert answer.status in (200, 201), answer.raw
+        return answer.body
+
+    async def got(self, path: str) -> Any:
+        answer = await self("GET", path)
+        assert answer.status == 200, answer.raw
+        return answer.body
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    http: Http
+    client: Client
+    url: str
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """From the SQLite file."""
+        with closing(sqlite3.connect(str(make_url(self.url).database))) as connection:
+            return connection.execute(query).fetchall()
+
+
+Serving = Callable[..., AbstractAsyncContextManager[House]]
+
+
+@pytest.fixture
+def serve_http(tmp_path: Path, clock: Clock, sqlite_template: Path) -> Serving:
+    @asynccontextmanager
+    async def serving(*, carrier: Any = None, **settings: Any) -> AsyncIterator[House]:
+        if "database_url" not in settings:
+            shutil.copy(sqlite_template, tmp_path / "optin.db")
+            settings["database_url"] = f"sqlite+aiosqlite:///{tmp_path}/optin.db"
+        chosen = Settings(**{"port": 0, "http_port": 0, "link_secret": SECRET} | settings)
+        keys = [] if chosen.open_to_all else await made_keys(chosen.database_url)
+        async with (
+            running(chosen, carrier=carrier, clock=clock) as server,
+            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", interceptors=keys) as channel,
+        ):
+            yield House(Http(server.http_port or 0), Client(channel), chosen.database_url)
+
+    return serving
+
+
+@pytest.fixture
+async def house(serve_http: Serving) -> AsyncIterator[House]:
+    """On SQLite, open to all."""
+    async with serve_http() as house:
+        yield house
+
+
+@pytest.fixture
+async def any_house(serve_http: Serving, database_url: str) -> AsyncIterator[House]:
+    """Once on each kind of database."""
+    async with serve_http(database_url=database_url) as house:
+        yield house
