@@ -12,7 +12,7 @@ OLDEST := .venv-min
 # Tests start hundreds of processes, which would each compile our code anew where this is set.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run demo test test-min faults chaos check lint proto tools load bench clean
+.PHONY: help run demo test test-min faults chaos check check-types check-rest lint proto tools load bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,15 +36,16 @@ demo: $(READY) ## the guide's four steps against a server of its own, as a table
 
 # Measuring doubles a test's time: what runs again on PostgreSQL goes without, and what is mostly processes of its own.
 UNMEASURED := postgresql or test_faults or test_audit_beside_servers or test_life or test_workers or test_readme or test_bench or test_browser or test_public_client or test_schemathesis
-# Those wait for processes and disks: two at a time for each core.
+# Those wait for processes and disks: two at a time for each core. The others now and then: one more than cores.
 AT_A_TIME := $(shell expr 2 \* $$(nproc 2>/dev/null || echo 1))
+MEASURED_AT_A_TIME := $(shell expr 1 + $$(nproc 2>/dev/null || echo 1))
 
 # Where memory is large enough, tests keep their files there: processes are killed in them, machines are not.
 IN_MEMORY := $(shell [ -w /dev/shm ] && [ "$$(df -k --output=avail /dev/shm | tail -1)" -gt 6000000 ] && echo TMPDIR=/dev/shm)
 
 test: $(READY) ## all tests, with coverage
 	$(BIN)/python -m coverage erase
-	$(IN_MEMORY) $(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report= -k 'not ($(UNMEASURED))'
+	$(IN_MEMORY) $(BIN)/python -m pytest -n $(MEASURED_AT_A_TIME) --dist loadgroup --cov --cov-report= -k 'not ($(UNMEASURED))'
 	$(IN_MEMORY) $(BIN)/python -m pytest -n $(AT_A_TIME) --dist loadgroup -k '$(UNMEASURED)'
 	@echo 'server/: lines and branches, at least 95 %'
 	$(BIN)/python -m coverage report --fail-under=95
@@ -65,10 +66,15 @@ faults: $(READY) ## what chaos does, in short; `make test` runs these too
 chaos: $(READY) ## faults under load, for some 20 minutes; SEED=text, SCALE=0.1 and ONLY="scenarios" may be set
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE)) $(ONLY)
 
-check: $(READY) ## style, types, contract, freshness of generated code, architecture, known vulnerabilities; edits nothing
+check: check-types check-rest ## style, types, contract, freshness of generated code, architecture, known vulnerabilities; edits nothing
+
+# By itself, so that `make --jobs 2` has it beside the rest, which takes as long.
+check-types: $(READY)
+	$(BIN)/mypy
+
+check-rest: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/buf lint generated/optin/v1/optin.binpb --config proto/buf.yaml
 	$(BIN)/python proto/generate.py --check
 	$(BIN)/python -m pytest -q tests/test_architecture.py

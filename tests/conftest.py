@@ -1,6 +1,7 @@
 """Fixtures: the real app on an ephemeral port, on SQLite files and on a private PostgreSQL."""
 
 import asyncio
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +16,7 @@ import trustme
 from sqlalchemy import make_url
 
 from server.app import Running, running
+from server.cli import NEW_OBJECTS
 from server.config import Settings
 from server.service import gate
 from server.storage import schema
@@ -37,6 +39,13 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
+
+
+def pytest_collection_finish() -> None:
+    """As `optin serve` does: what is there by now stays, thousands of tests too, and is not looked through again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
 
 
 @pytest.fixture
