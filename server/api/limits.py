@@ -3,6 +3,8 @@
 LARGEST_MESSAGE = 256 * 1024
 LARGEST_METADATA = 16 * 1024
 STREAMS_A_CONNECTION = 100  # what is over it waits at the client
+PENDING_CALLS = 1_000  # as many as may come at once
+MOST_PENDING_CALLS = 1_200  # or they would wait for a second, and most come too late
 
 HANDSHAKE_MS = 10_000  # who connects and says nothing holds a socket no longer
 IDLE_MS = 15 * 60_000  # clients connect again by themselves
@@ -19,6 +21,9 @@ OPTIONS = (
     ("grpc.max_metadata_size", LARGEST_METADATA),
     ("grpc.absolute_max_metadata_size", LARGEST_METADATA),
     ("grpc.max_concurrent_streams", STREAMS_A_CONNECTION),
+    # Of calls that Python has not taken yet: over the first some are refused, over the second all, as CANCELLED.
+    ("grpc.server.max_pending_requests", PENDING_CALLS),
+    ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING_CALLS),
     ("grpc.http.overload_protection", 0),  # or it refuses what is over that, as UNAVAILABLE, instead of letting it wait
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
     ("grpc.max_connection_idle_ms", IDLE_MS),
