@@ -7,6 +7,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,10 +87,8 @@ class _Stdout:
     """Writes lines to standard output. That nobody reads there must not fail a call."""
 
     def msg(self, line: str) -> None:
-        try:
+        with suppress(OSError):
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
-        except OSError:
-            pass
 
     debug = info = warning = error = msg

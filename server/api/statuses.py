@@ -40,7 +40,7 @@ CODES: dict[type[Exception], StatusCode] = {
 
 
 def code_of(error: Exception) -> StatusCode:
-    return errors.entry_for(type(error), CODES)
+    return errors.entry_for(error, CODES)
 
 
 async def abort(context: ServicerContext[bytes, bytes], error: Exception, call_id: str) -> None:

@@ -66,7 +66,7 @@ def run_or_explain(main: Coroutine[None, None, T], settings: Settings) -> T:
     except WorkersFailed:
         raise typer.Exit(1) from None
     except tuple(REFUSALS) as error:
-        sentence = entry_for(type(error), REFUSALS)
+        sentence = entry_for(error, REFUSALS)
         fail(sentence.format(error=error, database=masked(settings), version=__version__))
 
 

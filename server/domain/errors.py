@@ -40,9 +40,9 @@ T = TypeVar("T")
 LOOKS_LIKE_AN_ID = re.compile(r"[a-z]{2,3}_[0-9A-Za-z]{1,40}")
 
 
-def entry_for(kind: type[Exception], table: Mapping[type[Exception], T]) -> T:
-    """That of the class, or of the nearest one that it derives from. The table has to have one."""
-    return next(table[cls] for cls in kind.__mro__ if cls in table)
+def entry_for(error: Exception, table: Mapping[type[Exception], T]) -> T:
+    """That of its class, or of the nearest one that its class derives from. The table has to have one."""
+    return next(table[cls] for cls in type(error).__mro__ if cls in table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class Error(BaseModel):
 
 def told_of(error: Exception, call_id: str) -> tuple[int, Error]:
     """The status and the body. Of an error that is not ours, nothing but the call id is told."""
-    status, code = errors.entry_for(type(error), TABLE)
+    status, code = errors.entry_for(error, TABLE)
     if not isinstance(error, errors.DomainError):
         message = f"Something went wrong on our side; please tell support the request id {call_id}."
         return status, Error(message=message, error_code=code, reason="INTERNAL", fields={})

@@ -6,8 +6,7 @@ from functools import cache
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from optin.v1 import assignment_service_pb2 as pb
-from optin.v1 import resources_pb2 as pb2
-from optin.v1.resources_pb2 import Event
+from optin.v1.resources_pb2 import BindingOutcome, Event
 
 from server.api import render
 from server.api.call import Call
@@ -39,7 +38,7 @@ EVENTS_ASSIGNMENT = tag(Event.DESCRIPTOR.fields_by_name["assignment"])
 
 
 @cache
-def _outcome(outcome: pb2.BindingOutcome.ValueType) -> bytes:
+def _outcome(outcome: BindingOutcome.ValueType) -> bytes:
     return pb.CreateAssignmentResponse(outcome=outcome).SerializeToString()
 
 

@@ -44,7 +44,7 @@ TABLE: Mapping[type[Exception], Told] = {
 
 
 def page(error: Exception, texts: Texts, call_id: str) -> Response:
-    status, section = entry_for(type(error), TABLE)
+    status, section = entry_for(error, TABLE)
     said = texts[section]
     text = said["text"].format(call_id=call_id)
     response = html.page("message", status, texts, {"heading": said["heading"], "text": text, "link": ""}, ())
