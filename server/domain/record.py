@@ -1,7 +1,7 @@
 """Records: frozen dataclasses, which are made many at a time.
 
 That nobody changes one is what the type checker holds. The interpreter would hold it too, for a quarter of a
-microsecond a field and record: a tenth of a call that creates an assignment.
+microsecond a field and record: a tenth of the unit that creates assignments.
 """
 
 import dataclasses
