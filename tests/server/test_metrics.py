@@ -113,7 +113,11 @@ async def test_what_waits_is_seen_and_a_unit_that_fails(tmp_path: Path, sqlite_u
         with closing(sqlite3.connect(tmp_path / "optin.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")  # so that nothing can be written
             calls = [asyncio.ensure_future(client.category()) for _ in range(3)]
-            now = await scraped_until(server.metrics_port, lambda now: now("optin_commit_queue_calls") == 2)
+            # Both at one moment: until the third call has come, two may stand in the queue as well.
+            now = await scraped_until(
+                server.metrics_port,
+                lambda now: now("optin_commit_queue_calls") == 2 and now("optin_calls_in_flight") == 3,
+            )
             assert now("optin_calls_in_flight") == 3
             assert now("optin_storage_connections_used", pool="writer") == 1
             other.execute("ROLLBACK")
