@@ -266,8 +266,10 @@ class Storage(Protocol):
     async def read_aside(self, work: Callable[[Unit], T]) -> T:
         """As `read`, of every platform's, on a connection that no call can keep busy. Raises StorageUnavailable."""
 
-    async def write(self, work: Callable[[Unit], T]) -> T:
+    async def write(self, work: Callable[[Unit], T], *, brief: bool = False) -> T:
         """Runs the unit and returns when it is on disk; whatever is raised, nothing was written.
+
+        `brief`: the work's own time is bounded to some milliseconds, so that it may hold up the event loop.
 
         Raises Conflict, StorageUnavailable (then what was written may be unknown), or what `work` raised.
         """

@@ -206,7 +206,8 @@ class Writer:
         started = time.perf_counter()
         failed = True
         try:
-            results = await self._storage.write(lambda unit: run_batch(unit, batch))
+            brief = all(call.work is not each for call in batch)
+            results = await self._storage.write(lambda unit: run_batch(unit, batch), brief=brief)
             failed = False
         finally:
             self._observer.wrote([call.mark for call in batch], time.perf_counter() - started, failed=failed)

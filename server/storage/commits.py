@@ -8,7 +8,7 @@ transaction that is still ending on the server.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, RootTransaction, exc
 from uuid_utils import uuid7
@@ -31,11 +31,21 @@ class EndedWhileIdle(StorageUnavailable):
     """The connection was lost before the unit had begun: on another one it may succeed."""
 
 
+class Aside(Protocol):
+    def __call__(self, call: Callable[[], T]) -> T: ...
+
+
+def _here(call: Callable[[], T]) -> T:
+    return call()
+
+
 class Commits:
     """The units of one writer, one at a time."""
 
-    def __init__(self, event_of: EventOf) -> None:
+    def __init__(self, event_of: EventOf, aside: Aside = _here) -> None:
+        """`aside`: has done what waits for a disk or for another process's lock."""
         self._event_of = event_of
+        self._aside = aside
         self._writer = str(uuid7())
 
     def run(self, connect: Callable[[], AbstractContextManager[Connection]], work: Callable[[Unit], T]) -> T:
@@ -50,13 +60,13 @@ class Commits:
         unit = str(uuid7())
         committing = False
         try:
-            with connect() as connection, connection.begin() as transaction:
+            with connect() as connection, self._aside(connection.begin) as transaction:
                 self._sign(connection, unit)
                 current = SqlUnit(connection, self._event_of)
                 result = work(current)
                 current.flush()
                 committing = True
-                _commit(connection, transaction)
+                self._aside(lambda: _commit(connection, transaction))
         except (exc.DBAPIError, OSError) as error:
             if not (committing and self._took_effect(connect, unit, error)):
                 raise
@@ -75,7 +85,7 @@ class Commits:
         self, connect: Callable[[], AbstractContextManager[Connection]], unit: str, why: Exception
     ) -> bool:
         try:
-            with connect() as connection, connection.begin():
+            with connect() as connection, self._aside(connection.begin):
                 last = _upsert(connection.dialect.name, "writer").returning(writers.c.unit)
                 return bool(connection.scalar(last, {"writer": self._writer, "unit": NONE}) == unit)
         except (exc.SQLAlchemyError, OSError):

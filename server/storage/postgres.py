@@ -57,7 +57,7 @@ class PostgresStorage:
     async def read_aside(self, work: Callable[[Unit], T]) -> T:
         return await greenlet_spawn(self._read, self._aside, work, EVERY_PLATFORM)
 
-    async def write(self, work: Callable[[Unit], T]) -> T:
+    async def write(self, work: Callable[[Unit], T], *, brief: bool = False) -> T:
         return await greenlet_spawn(self._commits.run, self._writer.sync_engine.connect, work)
 
     async def sequence(self, most: int) -> int:

@@ -1,7 +1,9 @@
-"""The embedded database: one writer connection in a thread of its own, a few readers in others.
+"""The embedded database: one writer connection, and a few readers in threads.
 
-Facts behind the settings are in the README, "Decisions". No async driver: a unit is one hop to a thread, where
-each statement then costs tens of microseconds instead of a hop of its own.
+Facts behind the settings are in the README, "Decisions". No async driver: a read is one hop to a thread, where each
+statement then costs tens of microseconds instead of a hop of its own. So is a write, but a brief one runs where it is
+called: in a thread it would fight the event loop for Python's lock. Only what waits, its BEGIN and its COMMIT, is in
+the writer's thread then.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ from typing import IO, TypeVar
 import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.util.concurrency import await_only, greenlet_spawn, in_greenlet
 
 from server.domain.callers import EVERY_PLATFORM
 from server.domain.errors import StorageUnavailable
@@ -56,7 +59,7 @@ class SqliteStorage:
         self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
         self._aside_thread = ThreadPoolExecutor(1, "sqlite-aside")
-        self._commits = Commits(event_of)
+        self._commits = Commits(event_of, self._in_writer_thread)
 
     def hold(self) -> None:
         """Keeps other servers off the file until `close`. The kernel lets go at any exit.
@@ -76,7 +79,9 @@ class SqliteStorage:
     async def read_aside(self, work: Callable[[Unit], T]) -> T:
         return await _in_thread(self._aside_thread, self._read, self._aside, work)
 
-    async def write(self, work: Callable[[Unit], T]) -> T:
+    async def write(self, work: Callable[[Unit], T], *, brief: bool = False) -> T:
+        if brief:
+            return await greenlet_spawn(self._write, work)
         return await _in_thread(self._writer_thread, self._write, work)
 
     async def sequence(self, most: int) -> int:
@@ -127,6 +132,10 @@ class SqliteStorage:
 
     def _write(self, work: Callable[[Unit], T]) -> T:
         return self._commits.run(self._writer.connect, work)
+
+    def _in_writer_thread(self, call: Callable[[], T]) -> T:
+        """Where the unit is, or awaited from there: then the event loop goes on meanwhile."""
+        return await_only(_in_thread(self._writer_thread, call)) if in_greenlet() else call()
 
 
 async def _in_thread(threads: ThreadPoolExecutor, call: Callable[..., T], *args: object) -> T:
