@@ -8,7 +8,7 @@ transaction that is still ending on the server.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RootTransaction, exc
 from uuid_utils import uuid7
@@ -31,21 +31,22 @@ class EndedWhileIdle(StorageUnavailable):
     """The connection was lost before the unit had begun: on another one it may succeed."""
 
 
-class Aside(Protocol):
-    def __call__(self, call: Callable[[], T]) -> T: ...
+class Waits:
+    """How a unit waits: for its turn to write, and for the disk. Here it is kept waiting."""
 
+    def begin(self, connection: Connection) -> RootTransaction:
+        return connection.begin()
 
-def _here(call: Callable[[], T]) -> T:
-    return call()
+    def commit(self, commit: Callable[[], None]) -> None:
+        commit()
 
 
 class Commits:
     """The units of one writer, one at a time."""
 
-    def __init__(self, event_of: EventOf, aside: Aside = _here) -> None:
-        """`aside`: has done what waits for a disk or for another process's lock."""
+    def __init__(self, event_of: EventOf, waits: Waits | None = None) -> None:
         self._event_of = event_of
-        self._aside = aside
+        self._waits = waits or Waits()
         self._writer = str(uuid7())
 
     def run(self, connect: Callable[[], AbstractContextManager[Connection]], work: Callable[[Unit], T]) -> T:
@@ -60,13 +61,13 @@ class Commits:
         unit = str(uuid7())
         committing = False
         try:
-            with connect() as connection, self._aside(connection.begin) as transaction:
+            with connect() as connection, self._waits.begin(connection) as transaction:
                 self._sign(connection, unit)
                 current = SqlUnit(connection, self._event_of)
                 result = work(current)
                 current.flush()
                 committing = True
-                self._aside(lambda: _commit(connection, transaction))
+                self._waits.commit(lambda: _commit(connection, transaction))
         except (exc.DBAPIError, OSError) as error:
             if not (committing and self._took_effect(connect, unit, error)):
                 raise
@@ -85,7 +86,7 @@ class Commits:
         self, connect: Callable[[], AbstractContextManager[Connection]], unit: str, why: Exception
     ) -> bool:
         try:
-            with connect() as connection, self._aside(connection.begin):
+            with connect() as connection, self._waits.begin(connection):
                 last = _upsert(connection.dialect.name, "writer").returning(writers.c.unit)
                 return bool(connection.scalar(last, {"writer": self._writer, "unit": NONE}) == unit)
         except (exc.SQLAlchemyError, OSError):

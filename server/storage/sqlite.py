@@ -12,17 +12,17 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import orjson
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, RootTransaction, create_engine, event, exc, text
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn, in_greenlet
 
 from server.domain.callers import EVERY_PLATFORM
 from server.domain.errors import StorageUnavailable
 from server.domain.ports import Unit
-from server.storage.commits import Commits
+from server.storage.commits import Commits, Waits
 from server.storage.events import EventOf
 from server.storage.failures import translated
 from server.storage.pools import use_of
@@ -59,7 +59,7 @@ class SqliteStorage:
         self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
         self._aside_thread = ThreadPoolExecutor(1, "sqlite-aside")
-        self._commits = Commits(event_of, self._in_writer_thread)
+        self._commits = Commits(event_of, _Waits(self._writer_thread))
 
     def hold(self) -> None:
         """Keeps other servers off the file until `close`. The kernel lets go at any exit.
@@ -133,9 +133,33 @@ class SqliteStorage:
     def _write(self, work: Callable[[Unit], T]) -> T:
         return self._commits.run(self._writer.connect, work)
 
-    def _in_writer_thread(self, call: Callable[[], T]) -> T:
-        """Where the unit is, or awaited from there: then the event loop goes on meanwhile."""
-        return await_only(_in_thread(self._writer_thread, call)) if in_greenlet() else call()
+
+class _Waits(Waits):
+    """Of a unit that runs on the event loop in the writer's thread, so that the loop goes on."""
+
+    def __init__(self, thread: ThreadPoolExecutor) -> None:
+        self._thread = thread
+
+    def begin(self, connection: Connection) -> RootTransaction:
+        if not in_greenlet():
+            return connection.begin()
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA busy_timeout = 0")
+        try:
+            return connection.begin()
+        except exc.OperationalError as error:
+            if not (isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode == sqlite3.SQLITE_BUSY):
+                raise
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+        # A command writes beside this server.
+        return await_only(_in_thread(self._thread, connection.begin))
+
+    def commit(self, commit: Callable[[], None]) -> None:
+        if in_greenlet():
+            await_only(_in_thread(self._thread, commit))
+        else:
+            commit()
 
 
 async def _in_thread(threads: ThreadPoolExecutor, call: Callable[..., T], *args: object) -> T:
