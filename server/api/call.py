@@ -116,8 +116,8 @@ class Call:
 
         return await self._calls.change_or_wait(self.ctx, self.key(request), result)
 
-    async def create_assignment(self, request: Message, wanted: AssignmentRequest) -> Reply:
-        return await self._calls.create_assignment(self.ctx, self.key(request), wanted)
+    def create_assignment(self, request: Message, wanted: Callable[[], AssignmentRequest]) -> Awaitable[Reply]:
+        return self._calls.create_assignment(self.ctx, lambda: (wanted(), self.key(request)))
 
     def watch(self, after: str, types: frozenset[EventType], *, batched: bool) -> AsyncGenerator[bytes, None]:
         wanted = Wanted(platform=self.ctx.platform, types=types, batched=batched)

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import aclosing, suppress
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 
 import grpc
 import structlog
@@ -98,9 +98,13 @@ class _Handler:
             caller = self._known(told)
             admitted = self._door.access.admitted(caller)
             self._require_time(context)
-            raw = await self._received(context)  # which may never come, so that the call holds no place yet
+            raw = await context.read()  # which may never come, so that the call holds no place yet
+            if not isinstance(raw, bytes):
+                await self._left_or_malformed()
             with self._gate, admitted:
-                reply = await self._answered(raw, Call(self._calls, self._name, call_id, caller), call_id)
+                call = Call(self._calls, self._name, call_id, caller)
+                answer = await call.answer(self._call, self._parsed(raw, call_id))
+            reply = answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
         except asyncio.CancelledError:  # the caller went away, or its deadline has passed
             self._cancelled(call_id, started, ended)
             raise
@@ -165,17 +169,10 @@ class _Handler:
         if self._changes and seconds_left is not None and self._calls.wait_seconds() * HEADROOM > seconds_left:
             raise Overloaded(limit="the call would wait past its deadline")
 
-    async def _received(self, context: Context) -> bytes:
-        """Raises MalformedRequest where no message came, and CancelledError when that is because the caller left."""
-        raw = await context.read()
-        if not isinstance(raw, bytes):
-            await asyncio.sleep(LEAVING_SECONDS)
-            raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name)
-        return raw
-
-    async def _answered(self, raw: bytes, call: Call, call_id: str) -> Reply:
-        answer = await call.answer(self._call, self._parsed(raw, call_id))
-        return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
+    async def _left_or_malformed(self) -> Never:
+        """No message came. Raises CancelledError when that is because the caller left, else MalformedRequest."""
+        await asyncio.sleep(LEAVING_SECONDS)
+        raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name)
 
     def _cancelled(self, call_id: str, started: float, ended: Ended) -> None:
         seconds = time.perf_counter() - started

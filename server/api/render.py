@@ -11,11 +11,13 @@ from server.domain import application, events, forms, matching, messages, quotin
 from server.domain.enums import CoverageType, WithholdingSource
 
 
-@lru_cache(1_000)
 def time(value: datetime | None) -> Timestamp | None:
+    return None if value is None else _time(value)
+
+
+@lru_cache(1_000)
+def _time(value: datetime) -> Timestamp:
     """Shared by those that show it: each copies it into its message."""
-    if value is None:
-        return None
     since = value - EPOCH
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
@@ -158,38 +160,45 @@ def policy(record: records.Policy, now: datetime) -> pb.Policy:
 
 
 def binding(record: records.Binding) -> pb.Binding:
-    return pb.Binding(
-        outcome=pb.BindingOutcome.ValueType(record.outcome),
-        workflow=pb.BindingWorkflow.ValueType(record.workflow),
-        policies=record.policies,
-        application_session=record.application_session,
-        reasons=[pb.BindingReason.ValueType(reason) for reason in record.reasons],
-        message=messages.sentence(record),
-        net_rate=record.net_rate,
-        standard_workflow_coverage_types=[
-            pb.CoverageType.ValueType(t) for t in record.standard_workflow_coverage_types
-        ],
-    )
+    message = pb.Binding()
+    _fill_binding(message, record)
+    return message
+
+
+def _fill_binding(message: pb.Binding, record: records.Binding) -> None:
+    """Field by field, as in an assignment: on the hot path, where arguments by name take twice as long."""
+    message.outcome = pb.BindingOutcome.ValueType(record.outcome)
+    message.workflow = pb.BindingWorkflow.ValueType(record.workflow)
+    message.policies.extend(record.policies)
+    message.application_session = record.application_session
+    if record.reasons:
+        message.reasons.extend(map(pb.BindingReason.ValueType, record.reasons))
+    message.message = messages.sentence(record)
+    message.net_rate = record.net_rate
+    if left := record.standard_workflow_coverage_types:
+        message.standard_workflow_coverage_types.extend(map(pb.CoverageType.ValueType, left))
 
 
 def assignment(record: records.Assignment) -> pb.Assignment:
     """One without an id is what would be created (validate_only)."""
-    return pb.Assignment(
-        id=record.id,
-        contractor=record.contractor,
-        job=record.job,
-        coverage_types=[pb.CoverageType.ValueType(t) for t in record.coverage_types],
-        effective_time=time(record.effective_time),
-        end_time=time(record.end_time),
-        work_state=record.work_state,
-        category_code=record.category_code,
-        policy=next(iter(record.binding.policies), ""),
-        binding=binding(record.binding),
-        status=pb.AssignmentStatus.ValueType(record.status),
-        create_time=time(record.create_time) if record.id else None,
-        cancel_time=time(record.cancel_time),
-        cancel_reason=record.cancel_reason,
-    )
+    message = pb.Assignment()
+    message.id = record.id
+    message.contractor = record.contractor
+    message.job = record.job
+    message.coverage_types.extend(map(pb.CoverageType.ValueType, record.coverage_types))
+    message.effective_time.CopyFrom(_time(record.effective_time))
+    message.end_time.CopyFrom(_time(record.end_time))
+    message.work_state = record.work_state
+    message.category_code = record.category_code
+    message.policy = record.binding.policies[0] if record.binding.policies else ""
+    _fill_binding(message.binding, record.binding)
+    message.status = pb.AssignmentStatus.ValueType(record.status)
+    if record.id:
+        message.create_time.CopyFrom(_time(record.create_time))
+    if record.cancel_time is not None:
+        message.cancel_time.CopyFrom(_time(record.cancel_time))
+    message.cancel_reason = record.cancel_reason
+    return message
 
 
 def binding_decision(record: records.DecisionRecord) -> pb.BindingDecision:

@@ -3,6 +3,8 @@
 https://protobuf.dev/programming-guides/encoding/#structure
 """
 
+from functools import lru_cache
+
 from google.protobuf.descriptor import FieldDescriptor
 
 LENGTH_DELIMITED = 2
@@ -18,6 +20,7 @@ def sized(message: bytes) -> bytes:
     return _varint(len(message)) + message
 
 
+@lru_cache(1_000)
 def _varint(number: int) -> bytes:
     encoded = bytearray()
     while number > 0x7F:

@@ -42,13 +42,13 @@ class Beside:
         self.read = storage.read
         self.read_aside = storage.read_aside
 
-    async def write(self, work: Callable[[Unit], T]) -> T:
+    async def write(self, work: Callable[[Unit], T], *, brief: bool = False) -> T:
         for _ in range(MOST_TRIES - 1):
             try:
-                return await self._storage.write(work)
+                return await self._storage.write(work, brief=brief)
             except Conflict:
                 await asyncio.sleep(PAUSE_SECONDS)
-        return await self._storage.write(work)
+        return await self._storage.write(work, brief=brief)
 
     async def rewrite_file(self) -> bool | None:
         """SQLite's file, without what has been overwritten or moved in it; False: a server has it. None: no SQLite."""

@@ -21,19 +21,36 @@ WHY = {
 
 
 def sentence(binding: Binding) -> str:
-    left = _types(binding.standard_workflow_coverage_types)
-    why = _and([WHY[reason] for reason in binding.reasons])
-    match binding.outcome:
-        case BindingOutcome.COVERAGE_BOUND if binding.workflow is BindingWorkflow.STANDARD:
+    return _sentence(
+        binding.outcome,
+        binding.workflow,
+        binding.reasons,
+        binding.standard_workflow_coverage_types,
+        bool(binding.policies),
+    )
+
+
+@cache  # there are few: reasons and types are in their enums' order
+def _sentence(
+    outcome: BindingOutcome,
+    workflow: BindingWorkflow,
+    reasons: tuple[BindingReason, ...],
+    types: tuple[CoverageType, ...],
+    covered: bool,
+) -> str:
+    left = _types(types)
+    why = _and([WHY[reason] for reason in reasons])
+    match outcome:
+        case BindingOutcome.COVERAGE_BOUND if workflow is BindingWorkflow.STANDARD:
             text = "New coverage was bound from a quote"
         case BindingOutcome.COVERAGE_BOUND:
             text = "New coverage was bound from the completed general opt-in"
-        case BindingOutcome.COVERAGE_REUSED if why and binding.workflow is BindingWorkflow.STANDARD:
+        case BindingOutcome.COVERAGE_REUSED if why and workflow is BindingWorkflow.STANDARD:
             text = f"Matching coverage was reused without the general opt-in, because {why}"
         case BindingOutcome.COVERAGE_REUSED:
             text = "Matching coverage was reused"
         case BindingOutcome.STANDARD_WORKFLOW:
-            to_what = f" to {left}" if binding.policies else ""
+            to_what = f" to {left}" if covered else ""
             return f"The standard workflow applies{to_what}, because {why or 'no policy matches'}."
         case BindingOutcome.BINDING_FAILED:
             return f"Coverage could not be bound, because {why}; the standard workflow applies."
@@ -42,7 +59,6 @@ def sentence(binding: Binding) -> str:
     return f"{text}; the standard workflow applies to {left}." if left else f"{text}."
 
 
-@cache
 def _types(types: tuple[CoverageType, ...]) -> str:
     return _and([t.name.lower().replace("_comp", "' compensation") for t in types])
 

@@ -109,28 +109,30 @@ class Calls:
                 return once(unit, key, ctx.now, lambda: work(unit, attempt), gave_up=attempt.gave_up)
 
         def write(attempt: Attempt) -> Awaitable[Result]:
-            return self._writer.run_in_set(each, lambda unit: run(unit, attempt), when_left=self._when_left)
+            return self._writer.run_in_set(each, lambda: lambda unit: run(unit, attempt), when_left=self._when_left)
 
-        return await self._until_settled(ctx, key, write)
+        return await self._until_settled(ctx, key.request_id if key else "", write)
 
-    async def create_assignment(self, ctx: Context, key: RequestKey | None, request: AssignmentRequest) -> Reply:
+    async def create_assignment(
+        self, ctx: Context, ask: Callable[[], tuple[AssignmentRequest, RequestKey | None]]
+    ) -> Reply:
+        """`ask` gives the request, or raises InvalidFields."""
+
+        def asked(attempt: Attempt) -> Creation:
+            request, key = ask()
+            return Creation(ctx=ctx, request=request, key=key, awaited=attempt.awaited, gave_up=attempt.gave_up)
+
         def run(attempt: Attempt) -> Awaitable[Result]:
-            return self._writer.run_in_set(
-                self._create_assignments,
-                Creation(ctx=ctx, request=request, key=key, awaited=attempt.awaited, gave_up=attempt.gave_up),
-                when_left=self._when_left,
-            )
+            return self._writer.run_in_set(self._create_assignments, lambda: asked(attempt), when_left=self._when_left)
 
-        reply = await self._until_settled(ctx, key, run)
+        reply = await self._until_settled(ctx, "", run)
         if reply.outcome:  # else it is the repeat of one that was seen
             self._observer.decided(reply.outcome, reply.reasons)
         return reply
 
-    async def _until_settled(
-        self, ctx: Context, key: RequestKey | None, run: Callable[[Attempt], Awaitable[Result]]
-    ) -> Reply:
+    async def _until_settled(self, ctx: Context, request_id: str, run: Callable[[Attempt], Awaitable[Result]]) -> Reply:
         """Runs the call, and again after each policy that it had to wait for."""
-        attempt = Attempt(request_id=key.request_id if key else "")
+        attempt = Attempt(request_id=request_id)
         result = await run(attempt)
         while not isinstance(result, Reply):
             if isinstance(result, Asked):

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -203,7 +204,7 @@ async def test_the_result_of_a_call_cancelled_too_late_is_not_lost(writer: Write
             gate(unit)
             return list(names)
 
-        call = asyncio.create_task(writer.run_in_set(work, moment, when_left=late.append))
+        call = asyncio.create_task(writer.run_in_set(work, partial(str, moment), when_left=late.append))
         await asyncio.to_thread(gate._entered.wait, 20)
         if moment == "while it runs":
             call.cancel()
@@ -271,7 +272,7 @@ async def test_a_batch_is_bounded(storage: SqliteStorage) -> None:
 
     async with writing(storage, batch_max=4) as writer:
         async with Gate().closed(writer):
-            tasks = await queued(*(lambda n=n: writer.run_in_set(counted, n) for n in range(10)))
+            tasks = await queued(*(lambda n=n: writer.run_in_set(counted, lambda: n) for n in range(10)))
         assert await results(tasks) == list(range(10)), "in the order in which they came"
     assert sizes == [4, 4, 2]
 
@@ -337,14 +338,14 @@ class Contended:
 
 async def test_a_conflict_is_rerun_until_it_is_none(storage: SqliteStorage, writer: Writer) -> None:
     work = Contended(MAX_TRIES - 1, Conflict())
-    assert await writer.run_in_set(work, "a") == "a"
+    assert await writer.run_in_set(work, lambda: "a") == "a"
     assert work.runs == MAX_TRIES
 
 
 async def test_a_unit_is_tried_three_times_at_most(storage: SqliteStorage, writer: Writer) -> None:
     work = Contended(1_000, Conflict())
     with pytest.raises(ConcurrentUpdate):
-        await writer.run_in_set(work, "a")
+        await writer.run_in_set(work, lambda: "a")
     assert work.runs == MAX_TRIES == 3
     assert await written(storage, "a") == set()
 
@@ -352,7 +353,7 @@ async def test_a_unit_is_tried_three_times_at_most(storage: SqliteStorage, write
 async def test_what_is_no_conflict_is_not_rerun(storage: SqliteStorage, writer: Writer) -> None:
     work = Contended(1_000, KeyError("a bug"))
     with pytest.raises(KeyError):
-        await writer.run_in_set(work, "a")
+        await writer.run_in_set(work, lambda: "a")
     assert work.runs == 1
 
 
@@ -366,7 +367,9 @@ async def test_a_call_that_stays_locked_ends_and_its_neighbours_do_not_wait(stor
 
     async with writing(storage) as writer:
         async with Gate().closed(writer):
-            tasks = await queued(*(lambda n=n: writer.run_in_set(one_is_locked, n) for n in ("a", "locked", "b")))
+            tasks = await queued(
+                *(lambda n=n: writer.run_in_set(one_is_locked, lambda: n) for n in ("a", "locked", "b"))
+            )
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         assert tasks[1] not in done
         answers = await results(tasks)

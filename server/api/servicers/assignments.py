@@ -13,6 +13,7 @@ from server.api.call import Call
 from server.api.parse import parse
 from server.api.requests.assignments import ExtendAssignment, ListAssignments, ListBindingDecisions, creation
 from server.api.wire import sized, tag
+from server.domain.decision import AssignmentRequest
 from server.domain.errors import InvalidFields, Violation
 from server.domain.records import Assignment
 from server.service import assignments, extending
@@ -65,10 +66,13 @@ class AssignmentService:
     async def CreateAssignment(
         self, request: pb.CreateAssignmentRequest, call: Call
     ) -> Reply | pb.CreateAssignmentResponse:
-        wanted = creation(request, call.ctx.now, past_allowed=call.past_starts_allowed)
-        if request.validate_only:
-            return created(await call.read(lambda unit: assignments.preview(unit, call.ctx, wanted)))
-        return await call.create_assignment(request, wanted)
+        def wanted() -> AssignmentRequest:
+            return creation(request, call.ctx.now, past_allowed=call.past_starts_allowed)
+
+        if not request.validate_only:
+            return await call.create_assignment(request, wanted)
+        valid = wanted()
+        return created(await call.read(lambda unit: assignments.preview(unit, call.ctx, valid)))
 
     async def BatchCreateAssignments(
         self, request: pb.BatchCreateAssignmentsRequest, call: Call
