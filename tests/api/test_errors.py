@@ -484,7 +484,7 @@ async def test_what_may_be_sent_again(
     await client.contractor()  # after the first rounds of what the server does by itself
     tries = 0
 
-    async def failing(*_: object) -> None:
+    async def failing(*_: object, **__: object) -> None:
         nonlocal tries
         tries += 1
         raise raised

@@ -195,20 +195,16 @@ async def test_a_call_cancelled_while_queued_writes_nothing(storage: SqliteStora
 
 
 async def test_the_result_of_a_call_cancelled_too_late_is_not_lost(writer: Writer) -> None:
-    """Cancelled while its unit runs, or in the moment between its answer and its caller's next step."""
+    """Cancelled while its unit commits, or in the moment between its answer and its caller's next step."""
     late: list[str] = []
-    for moment in ("while it runs", "as it is answered"):
-        gate = Gate()
 
-        def work(unit: Unit, names: Sequence[str], gate: Gate = gate) -> list[str]:
-            gate(unit)
-            return list(names)
+    def work(_unit: Unit, names: Sequence[str]) -> list[str]:
+        if names == ["while it commits"]:
+            asyncio.get_running_loop().call_soon(call.cancel)
+        return list(names)
 
-        call = asyncio.create_task(writer.run_in_set(work, partial(str, moment), when_left=late.append))
-        await asyncio.to_thread(gate._entered.wait, 20)
-        if moment == "while it runs":
-            call.cancel()
-        gate._opened.set()
+    for moment in ("while it commits", "as it is answered"):
+        call = asyncio.ensure_future(writer.run_in_set(work, partial(str, moment), when_left=late.append))
         while not call.done():
             waits_for: asyncio.Future[object] | None = call._fut_waiter  # type: ignore[attr-defined]
             if waits_for is not None and waits_for.done():
@@ -217,7 +213,7 @@ async def test_the_result_of_a_call_cancelled_too_late_is_not_lost(writer: Write
         with pytest.raises(asyncio.CancelledError):
             await call
         await writer.run(lambda _unit: None)
-    assert late == ["while it runs", "as it is answered"]
+    assert late == ["while it commits", "as it is answered"]
 
 
 async def test_a_call_cancelled_while_it_runs_is_written_whole(storage: SqliteStorage, writer: Writer) -> None:
@@ -258,6 +254,28 @@ async def test_callers_that_go_away_at_random_leave_whole_units_only(storage: Sq
     for number, answer in enumerate(answers):
         sides = {f"a{number}", f"b{number}"} & there
         assert len(sides) in ((2,) if answer is None else (0, 2)), number
+
+
+async def test_a_call_that_asks_what_cannot_be_is_refused_alone(storage: SqliteStorage, writer: Writer) -> None:
+    """And before its unit: each is asked once, when its batch is formed, however often the unit is run."""
+    asked: list[str] = []
+
+    def ask(name: str) -> str:
+        asked.append(name)
+        if name == "bad":
+            raise NotFound("job", name)
+        return name
+
+    work = Contended(1, Conflict())
+    async with Gate().closed(writer):
+        tasks = await queued(*(lambda n=n: writer.run_in_set(work, partial(ask, n)) for n in ("a", "bad", "b")))
+        assert asked == []
+    answers = await results(tasks)
+    assert answers[::2] == ["a", "b"]
+    assert isinstance(answers[1], NotFound)
+    assert asked == ["a", "bad", "b"]
+    assert work.runs == 2
+    assert await written(storage, "a", "bad", "b") == {"a", "b"}
 
 
 # Bounds.

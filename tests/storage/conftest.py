@@ -44,6 +44,12 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return sqlite_copy(request.getfixturevalue("sqlite_template"), tmp_path)
 
 
+@pytest.fixture(params=[False, True], ids=["long", "brief"])
+def brief(request: pytest.FixtureRequest) -> bool:
+    """Both ways in which a unit is run."""
+    return bool(request.param)
+
+
 @pytest.fixture
 async def storage(migrated_url: str) -> AsyncIterator[AnyStorage]:
     async with opened(migrated_url) as storage:

@@ -67,11 +67,11 @@ async def lived_in(storage: AnyStorage, request: pytest.FixtureRequest) -> list[
 
 @pytest.mark.parametrize("error", ["OperationalError", "InterfaceError", "InternalError"])
 async def test_a_commit_that_failed_raises_and_nothing_is_written(
-    storage: AnyStorage, lived_in: list[str], error: str
+    storage: AnyStorage, lived_in: list[str], error: str, brief: bool
 ) -> None:
     work = Counted()
     with failing_commit(storage, takes_effect=False, error=error), pytest.raises(StorageUnavailable):
-        await storage.write(work)
+        await storage.write(work, brief=brief)
     assert await all_ids(storage) == lived_in
     assert work.runs == 1
 
@@ -80,11 +80,11 @@ async def test_a_commit_that_failed_raises_and_nothing_is_written(
 
 
 async def test_a_commit_that_took_effect_succeeds_though_its_answer_was_lost(
-    storage: AnyStorage, lived_in: list[str]
+    storage: AnyStorage, lived_in: list[str], brief: bool
 ) -> None:
     work = Counted()
     with failing_commit(storage, takes_effect=True):
-        contractor = await storage.write(work)
+        contractor = await storage.write(work, brief=brief)
     assert await all_ids(storage) == [*lived_in, contractor.id]
     assert work.runs == 1
 
@@ -92,7 +92,7 @@ async def test_a_commit_that_took_effect_succeeds_though_its_answer_was_lost(
     assert await all_ids(storage) == [*lived_in, contractor.id, kept.id]
 
 
-async def test_an_error_of_the_unit_is_not_taken_for_one_of_the_commit(storage: AnyStorage) -> None:
+async def test_an_error_of_the_unit_is_not_taken_for_one_of_the_commit(storage: AnyStorage, brief: bool) -> None:
     """After a unit that succeeded, so that the writer's row is there."""
     await storage.write(add_contractor)
 
@@ -102,7 +102,7 @@ async def test_an_error_of_the_unit_is_not_taken_for_one_of_the_commit(storage: 
 
     before = await all_ids(storage)
     with pytest.raises(StorageUnavailable):
-        await storage.write(work)
+        await storage.write(work, brief=brief)
     assert await all_ids(storage) == before
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from server.domain.ports import Conflict, Page, Unit
 from server.domain.records import Contractor
 from server.storage.contractors import LOCK
 from server.storage.postgres import READERS, PostgresStorage, async_engine
+from server.storage.sqlite import SqliteStorage
 from server.storage.unit import SqlUnit
 from tests.storage import records
 from tests.storage.opened import AnyStorage, opened
@@ -38,7 +40,7 @@ async def all_ids(storage: AnyStorage) -> list[str]:
 
 
 @pytest.mark.parametrize("error", [Whim, DuplicateEmail(contractor="cn_1"), Conflict])
-async def test_what_a_unit_wrote_is_undone_when_it_raises(storage: AnyStorage, error: Any) -> None:
+async def test_what_a_unit_wrote_is_undone_when_it_raises(storage: AnyStorage, error: Any, brief: bool) -> None:
     def work(unit: Unit) -> None:
         add_contractor(unit)
         with unit.savepoint():
@@ -46,9 +48,9 @@ async def test_what_a_unit_wrote_is_undone_when_it_raises(storage: AnyStorage, e
         raise error
 
     with pytest.raises(error if isinstance(error, type) else type(error)):
-        await storage.write(work)
+        await storage.write(work, brief=brief)
     assert await all_ids(storage) == []
-    kept = await storage.write(add_contractor)
+    kept = await storage.write(add_contractor, brief=brief)
     assert await all_ids(storage) == [kept.id], "the next unit is not hurt"
 
 
@@ -97,6 +99,19 @@ async def test_what_a_unit_wrote_is_there_for_the_next_process(migrated_url: str
         contractor = await storage.write(add_contractor)
     async with opened(migrated_url) as storage:
         assert await all_ids(storage) == [contractor.id]
+
+
+async def test_a_brief_unit_waits_for_who_writes_beside_and_the_loop_goes_on(sqlite_storage: AnyStorage) -> None:
+    assert isinstance(sqlite_storage, SqliteStorage)
+    with contextlib.closing(sqlite3.connect(sqlite_storage.path, isolation_level=None)) as beside:
+        beside.execute("BEGIN IMMEDIATE")
+        waits = asyncio.create_task(sqlite_storage.write(add_contractor, brief=True))
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+        assert not waits.done()
+        beside.execute("COMMIT")
+        contractor = await waits
+    assert await all_ids(sqlite_storage) == [contractor.id]
 
 
 async def test_a_reader_of_sqlite_cannot_write(sqlite_storage: AnyStorage) -> None:
