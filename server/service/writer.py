@@ -173,7 +173,7 @@ class Writer:
     async def _gather(self) -> None:
         """Calls join the batch until the loop has gone round for some turns that brought none.
 
-        A unit that ran while calls still arrive would share Python's lock with them, and each would slow the other.
+        A unit has its price, the commit above all: begun while calls still arrive it would be paid more often.
         """
         waiting, quiet = 0, 0
         while quiet < QUIET_TURNS and len(self._queue) < self._batch_max:

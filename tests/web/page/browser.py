@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Request, async_playwright, expect
 
 PICTURES = Path(__file__).parents[3] / "results" / "page"
 # It asks nobody but us for anything, and as root it needs to be told that it may run.
@@ -68,15 +68,21 @@ class Tab:
 
     async def answers(self, **others: str) -> None:
         """`yes` and `no` by question; else what leads to a complete application."""
-        for group in await self.page.locator("fieldset").all():
+        for group in await self._there(self.page.locator("fieldset")):
             name = await group.locator("input").first.get_attribute("name") or ""
             value = others.get(name, "yes" if name == "age_18_or_over" else "no")
             await group.locator(f"input[value={value}]").check()
         await self.page.fill("#years_experience", "7")
 
     async def signs(self, name: str = "Jane Doe") -> None:
-        for field in await self.page.get_by_label("Your full name, as your signature").all():
+        for field in await self._there(self.page.get_by_label("Your full name, as your signature")):
             await field.fill(name)
+
+    @staticmethod
+    async def _there(them: Locator) -> list[Locator]:
+        """All of them, once their page is there: `all` does not wait, and finds none on the one before."""
+        await them.first.wait_for()
+        return await them.all()
 
     async def goes_on(self) -> None:
         await self.page.get_by_role("button").click()
