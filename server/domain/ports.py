@@ -260,8 +260,11 @@ class Conflict(Exception):
 
 
 class Storage(Protocol):
-    async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
-        """Reaches, where the database can see to it, this platform's rows only. Raises StorageUnavailable."""
+    async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM, *, brief: bool = False) -> T:
+        """Reaches, where the database can see to it, this platform's rows only. Raises StorageUnavailable.
+
+        `brief`: it takes a few milliseconds at most, so that it may hold up the event loop.
+        """
 
     async def read_aside(self, work: Callable[[Unit], T]) -> T:
         """As `read`, of every platform's, on a connection that no call can keep busy. Raises StorageUnavailable."""
@@ -269,7 +272,7 @@ class Storage(Protocol):
     async def write(self, work: Callable[[Unit], T], *, brief: bool = False) -> T:
         """Runs the unit and returns when it is on disk; whatever is raised, nothing was written.
 
-        `brief`: the work's own time is bounded to some milliseconds, so that it may hold up the event loop.
+        `brief`: as for `read`, but for its waits.
 
         Raises Conflict, StorageUnavailable (then what was written may be unknown), or what `work` raised.
         """

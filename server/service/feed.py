@@ -242,7 +242,7 @@ class Feed:
         more = True
         while self._watchers and more:
             last = self._last
-            events = await self._storage.read(partial(_next, last=last))
+            events = await self._storage.read(partial(_next, last=last), brief=True)
             if not events or self._last != last:  # other watchers came meanwhile, who begin elsewhere
                 return
             self._last = place(events[-1])

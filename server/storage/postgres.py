@@ -51,7 +51,7 @@ class PostgresStorage:
         self._sequencer = async_engine(url)  # of its own: it must not wait for a unit, nor a unit for it
         self._commits = Commits(event_of)
 
-    async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
+    async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM, *, brief: bool = False) -> T:
         return await greenlet_spawn(self._read, self._reader, work, platform)
 
     async def read_aside(self, work: Callable[[Unit], T]) -> T:

@@ -1,9 +1,9 @@
 """The embedded database: one writer connection, and a few readers in threads.
 
 Facts behind the settings are in the README, "Decisions". No async driver: a read is one hop to a thread, where each
-statement then costs tens of microseconds instead of a hop of its own. So is a write, but a brief one runs where it is
-called: in a thread it would fight the event loop for Python's lock. Only what waits, its BEGIN and its COMMIT, is in
-the writer's thread then.
+statement then costs tens of microseconds instead of a hop of its own. So is a write. But what is brief runs where it is
+called: in a thread it would fight the event loop for Python's lock. Only what a write waits for, its BEGIN and its
+COMMIT, is in the writer's thread then.
 """
 
 import asyncio
@@ -56,6 +56,7 @@ class SqliteStorage:
         self._writer = writer_engine(self.path, *(NO_CHECKPOINTS if beside else ()))
         self._reader = reader_engine(self.path)
         self._aside = reader_engine(self.path, 1)
+        self._here = reader_engine(self.path, 1)  # for one brief read after the other, on the event loop
         self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
         self._aside_thread = ThreadPoolExecutor(1, "sqlite-aside")
@@ -73,7 +74,9 @@ class SqliteStorage:
             except BlockingIOError as error:
                 raise FileInUse(str(self.path)) from error
 
-    async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM) -> T:
+    async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM, *, brief: bool = False) -> T:
+        if brief:
+            return self._read(self._here, work)
         return await _in_thread(self._reader_threads, self._read, self._reader, work)
 
     async def read_aside(self, work: Callable[[Unit], T]) -> T:
@@ -100,6 +103,7 @@ class SqliteStorage:
         self._reader_threads.shutdown()
         self._aside_thread.shutdown()
         self._aside.dispose()
+        self._here.dispose()
         self._reader.dispose()
         self._writer_thread.shutdown()
         self._writer.dispose()
