@@ -65,6 +65,7 @@ class Running:
     port: int
     metrics_port: int | None = None
     http_port: int | None = None
+    health_port: int | None = None
 
 
 def utc_now() -> datetime:
@@ -119,6 +120,7 @@ async def running(
         access = _access(settings, storage, clock)
         await access.look()
         port = server.bind(settings.host, settings.port)
+        health_port = None if settings.health_port is None else server.bind_health(settings.host, settings.health_port)
         web, http_port = _web(settings, share_port=share_port)
         links, terms = links_of(settings, http_port), _terms(settings)
         calls = Calls(storage, writer, create, settlements, remote, clock, terms, feed, access, seen.observer, links)
@@ -139,7 +141,7 @@ async def running(
         stack.push_async_callback(_stop, server, web)
         stack.callback(feed.stop)
         await stack.enter_async_context(following(storage, server))
-        yield Running(port, seen.port, http_port)
+        yield Running(port, seen.port, http_port, health_port)
 
 
 def _access(settings: Settings, storage: Storage, clock: Clock) -> Access:

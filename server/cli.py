@@ -46,6 +46,7 @@ def serve(
     http_port: Annotated[str | None, Number] = None,
     public_url: Annotated[str | None, Flag] = None,
     metrics_port: Annotated[str | None, Number] = None,
+    health_port: Annotated[str | None, Number] = None,
     database_url: Annotated[str | None, Flag] = None,
     environment: Annotated[str | None, one_of(Environment)] = None,
     withhold_premium: Annotated[bool | None, Flag] = None,
@@ -162,6 +163,8 @@ async def _serve(settings: Settings) -> None:
             print(f"  workers      {settings.workers}")
         if server.http_port is not None:
             print(f"  http         {own_address(settings, server.http_port)}/docs")
+        if server.health_port is not None:
+            print(f"  health       {address_of(settings.host, server.health_port)}")
         if server.metrics_port is not None:
             print(f"  metrics      http://{address_of(settings.host, server.metrics_port)}/metrics")
         print(f"  try          grpcurl {_grpcurl_flags(settings)} {address} list", flush=True)

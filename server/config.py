@@ -103,6 +103,7 @@ class Settings(BaseSettings):
     public_url: PublicUrl | None = None  # where browsers reach the HTTP port; by itself on a loopback address
     link_secret: str = Field("", repr=False)  # signs links to the contractor's page: see link_secrets
     metrics_port: int | None = Field(None, ge=0, le=65535)  # no metrics unless it is given
+    health_port: int | None = Field(None, ge=0, le=65535)  # health is on the port of the services too
     database_url: str = "sqlite+aiosqlite:///data/optin.db"
     environment: Environment = Environment.SANDBOX
     withhold_premium: bool = True

@@ -54,16 +54,18 @@ async def supervised(settings: Settings) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         port = stack.enter_context(held(settings.host, settings.port))
         settings = settings.model_copy(update={"port": port})
-        if settings.http_port is not None:
-            http_port = stack.enter_context(held(settings.host, settings.http_port, flag="--http-port"))
-            settings = settings.model_copy(update={"http_port": http_port})
+        for name, wanted in (("http_port", settings.http_port), ("health_port", settings.health_port)):
+            if wanted is not None:
+                flag = f"--{name.replace('_', '-')}"
+                other = stack.enter_context(held(settings.host, wanted, flag=flag))
+                settings = settings.model_copy(update={name: other})
         counted = await stack.enter_async_context(counting(settings))
         workers = [Worker(number, settings, counted) for number in range(1, settings.workers + 1)]
         tasks = [asyncio.create_task(worker.keep()) for worker in workers]
         try:
             if not any(await asyncio.gather(*(worker.came_up for worker in workers))):
                 raise WorkersFailed
-            yield Running(port, counted.port, settings.http_port)
+            yield Running(port, counted.port, settings.http_port, settings.health_port)
         finally:
             for worker in workers:
                 worker.stop()

@@ -70,7 +70,9 @@ class GrpcServer:
         certificates: Certificates | None = None,
     ) -> None:
         """`certificates`: of TLS; without them, whatever is sent can be read on the way."""
-        self._server = grpc.aio.server(options=(*limits.OPTIONS, ("grpc.so_reuseport", int(share_port))))
+        self._options = (*limits.OPTIONS, ("grpc.so_reuseport", int(share_port)))
+        self._server = grpc.aio.server(options=self._options)
+        self._beside: grpc.aio.Server | None = None  # answers health only
         self._certificates = certificates
         self.gate = Gate(calls_in_flight)
         self._observer = observer
@@ -102,9 +104,23 @@ class GrpcServer:
         except RuntimeError as error:
             raise PortTaken(address) from error
 
+    def bind_health(self, host: str, port: int) -> int:
+        """A port for health alone, in the clear. Raises PortTaken.
+
+        It has a queue of its own: what gRPC refuses by itself under a flood are calls of any kind, health checks too.
+        """
+        self._beside = grpc.aio.server(options=self._options)
+        self._beside.add_generic_rpc_handlers((self._health.handler,))
+        address = address_of(host, port)
+        try:
+            return self._beside.add_insecure_port(address)
+        except RuntimeError as error:
+            raise PortTaken(address, flag="--health-port") from error
+
     async def start(self) -> None:
         await self.set_serving(False)
-        await self._server.start()
+        for server in self._servers:
+            await server.start()
 
     async def set_serving(self, serving: bool) -> None:
         await self._health.set(("", *NAMES), serving=serving)
@@ -125,4 +141,8 @@ class GrpcServer:
         await self.gate.turn_away()
 
     async def finish(self, grace_seconds: float) -> None:
-        await self._server.stop(grace_seconds)
+        await asyncio.gather(*(server.stop(grace_seconds) for server in self._servers))
+
+    @property
+    def _servers(self) -> list[grpc.aio.Server]:
+        return [self._server] if self._beside is None else [self._server, self._beside]

@@ -3,14 +3,17 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from optin.v1 import contractor_service_pb2 as contractors_pb
 
-from server.api.server import GrpcServer
-from server.app import GRACE_SECONDS
+from server.api.server import GrpcServer, PortTaken
+from server.app import GRACE_SECONDS, running
+from server.config import Settings
 from tests.conftest import Serving
 from tests.storage.proxy import proxied
 from tests.support.client import Client, refused
@@ -93,6 +96,29 @@ async def test_nothing_is_serving_until_storage_answers(bare: tuple[GrpcServer, 
         assert await watch.next() == SERVING
     await server.set_serving(False)
     assert await check(channel) == NOT_SERVING
+
+
+async def test_health_has_a_port_of_its_own_if_wanted(tmp_path: Path) -> None:
+    """With health and nothing else on it; it is told of a stop as the other one is."""
+
+    def settings(name: str, health_port: int) -> Settings:
+        return Settings(port=0, health_port=health_port, database_url=f"sqlite:///{tmp_path}/{name}.db")
+
+    async with AsyncExitStack() as outlives_the_server:
+        async with running(settings("one", 0)) as server:
+            assert server.health_port is not None
+            channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.health_port}")
+            await outlives_the_server.enter_async_context(channel)
+            watch = Watch(channel)
+            assert await check(channel, "optin.v1.AssignmentService") == await watch.next() == SERVING
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await Client(channel).category()
+            assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
+            with pytest.raises(PortTaken) as taken:
+                async with running(settings("other", server.health_port)):
+                    pass
+            assert taken.value.flag == "--health-port"
+        assert [await watch.next(), await watch.next()] == [NOT_SERVING, grpc.aio.EOF]
 
 
 async def test_each_of_many_watchers_is_told(bare: tuple[GrpcServer, grpc.aio.Channel]) -> None:

@@ -18,6 +18,7 @@ from uuid import uuid4
 import grpc
 import pytest
 import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import resources_pb2 as pb
 from structlog.testing import LogCapture
@@ -393,6 +394,16 @@ def test_a_held_port_is_for_those_who_share_it_and_takes_no_connection(host: str
         assert again == port
         with pytest.raises(OSError, match="in use"):
             socket.create_server((host, port), family=family)
+
+
+async def test_health_is_on_its_port_whichever_worker_has_it(tmp_path: Path, postgres_url: str) -> None:
+    with served_by_workers(tmp_path, postgres_url, "--health-port", "0") as server:
+        (target,) = re.findall(r"^  health       (\S+)$", server.stdout, re.MULTILINE)
+        async with clients_of(target, 8) as clients:
+            stubs = [health_pb2_grpc.HealthStub(client.channel) for client in clients]
+            answers = await asyncio.gather(*(stub.Check(health_pb2.HealthCheckRequest()) for stub in stubs))
+        assert {answer.status for answer in answers} == {health_pb2.HealthCheckResponse.SERVING}
+        assert await asyncio.to_thread(server.end) == 0
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid", "x" * 70])

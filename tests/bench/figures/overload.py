@@ -15,6 +15,7 @@ from tests.bench.clients import Request, RunFailed, wire, wire_calls
 from tests.bench.figures.memory import sampled
 from tests.bench.wire import Outcome, Phase
 from tests.load.serving import Served
+from tests.support.ports import free_port
 
 PEAK_CALLERS = (50, 200)
 CALLERS = 50
@@ -60,7 +61,8 @@ def flood(bench: Bench) -> Figure:
     _, world = bench.world()
     request = reuse(world, request_ids=True)
     recoveries, probes, memories, offered, figures = [], [], [], [], []
-    with bench.server() as served:
+    health_port = free_port()
+    with bench.server("--health-port", str(health_port)) as served:
         for _ in range(bench.rounds):
             offer = 10 * _peak(bench, served, request)
             phases = [
@@ -68,7 +70,7 @@ def flood(bench: Bench) -> Figure:
                 Phase(rate=offer, seconds=wild, connections=CONNECTIONS),
                 Phase(callers=CALLERS, seconds=2 * calm, connections=5),
             ]
-            with sampled(served) as samples, probed(served.target) as answers:
+            with sampled(served) as samples, probed(f"127.0.0.1:{health_port}") as answers:
                 before, during, after = wire(served.target, request, phases, timeout=WITHIN_SECONDS)
             top = _in_time(before) / (before.end - before.start)
             recoveries.append(_recovery(after, top))
