@@ -5,7 +5,8 @@ lock at each row, to get it back from a busy event loop. So on SQLite the driver
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,14 +34,28 @@ def run(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> Sequen
     if connection.dialect.name != SQLITE:
         result = connection.exec_driver_sql(sql, parameters)
         return result.all() if result.returns_rows else ()
-    driver: Any = connection.connection.driver_connection
-    try:
+    with _raising(connection, sql, parameters) as driver:
         found: list[Sequence[Any]] = driver.execute(sql, parameters).fetchall()
+    return found
+
+
+def run_each(connection: Connection, sql: str, parameters: list[tuple[Any, ...]]) -> None:
+    """A statement without rows, for one set of parameters after the other. Raises what SQLAlchemy raises."""
+    if connection.dialect.name != SQLITE:
+        connection.exec_driver_sql(sql, parameters)
+        return
+    with _raising(connection, sql, parameters) as driver:
+        driver.executemany(sql, parameters)
+
+
+@contextmanager
+def _raising(connection: Connection, sql: str, parameters: Any) -> Iterator[Any]:
+    try:
+        yield connection.connection.driver_connection
     except sqlite3.Error as error:
         raise exc.DBAPIError.instance(
             sql, parameters, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
         ) from error
-    return found
 
 
 def rows(connection: Connection, statement: Select[Any], ids: Sequence[str], values: dict[str, str]) -> list[Row]:

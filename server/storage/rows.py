@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
-from itertools import chain
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -29,7 +28,6 @@ from server.storage.ready import Row
 T = TypeVar("T")
 
 NUL = "\0"  # PostgreSQL refuses it in a text, so no id has one
-MOST_ROWS_A_STATEMENT = 32
 IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 
 
@@ -56,20 +54,16 @@ def found_in(places: Mapping[str, str]) -> Places:
 def insert(connection: Connection, table: Table, added: Sequence[object], places: Places = ()) -> None:
     """Inserts a row for each record, which has every column's value, by its name unless `places` has it elsewhere.
 
-    As `connection.execute(table.insert(), ...)`, without what SQLAlchemy does anew for each row, and some rows a
-    statement: the driver lets go of Python's lock at each one, and has to get it back from a busy event loop.
+    As `connection.execute(table.insert(), ...)`, without what SQLAlchemy does anew for each row. One row a statement:
+    of several SQLite would keep the pages as they were, to undo the first ones if the last one fails.
     """
+    if not added:
+        return
     dialect = ready.dialect_of(connection)
     values_of_row, binds = _row(table, places, dialect)
-    start = 0
-    while start < len(added):
-        # By powers of two, so that only a few statements are ever prepared.
-        size = min(1 << (len(added) - start).bit_length() - 1, MOST_ROWS_A_STATEMENT)
-        columns = zip(*map(values_of_row, added[start : start + size]), strict=True)
-        fit = [column if bind is None else map(bind, column) for bind, column in zip(binds, columns, strict=True)]
-        values = tuple(chain.from_iterable(zip(*fit, strict=True)))
-        ready.run(connection, _insert(table, size, dialect), values)
-        start += size
+    columns = zip(*map(values_of_row, added), strict=True)
+    fit = [column if bind is None else map(bind, column) for bind, column in zip(binds, columns, strict=True)]
+    ready.run_each(connection, _insert(table, dialect), list(zip(*fit, strict=True)))
 
 
 @cache
@@ -84,9 +78,8 @@ def _row(
 
 
 @cache
-def _insert(table: Table, size: int, dialect: Dialect) -> str:
-    row = dict.fromkeys(column.name for column in table.columns)
-    return str(table.insert().values([row] * size).compile(dialect=dialect))
+def _insert(table: Table, dialect: Dialect) -> str:
+    return str(table.insert().compile(dialect=dialect))
 
 
 def keyset(
