@@ -59,7 +59,7 @@ async def populated(client: Client, tomorrow: int) -> Ids:
     other = await client.opted_in()
     ended = (await client.assign(other.id, job.id, start=tomorrow, end=tomorrow + DAY)).assignment.policy
     await client.cancel_policy(ended)
-    await client.told(made.id, "assignment.created")
+    await client.told(ended, "policy.cancelled")  # the last change: then all have their events
     listed = await client.events.ListEvents(events.ListEventsRequest())
     return Ids(
         contractor=jane.id,
