@@ -72,7 +72,7 @@ class GrpcServer:
         """`certificates`: of TLS; without them, whatever is sent can be read on the way."""
         self._options = (*limits.OPTIONS, ("grpc.so_reuseport", int(share_port)))
         self._server = grpc.aio.server(options=self._options)
-        self._beside: grpc.aio.Server | None = None  # answers health only
+        self._health_server: grpc.aio.Server | None = None  # answers health only
         self._certificates = certificates
         self.gate = Gate(calls_in_flight)
         self._observer = observer
@@ -109,11 +109,11 @@ class GrpcServer:
 
         It has a queue of its own: what gRPC refuses by itself under a flood are calls of any kind, health checks too.
         """
-        self._beside = grpc.aio.server(options=self._options)
-        self._beside.add_generic_rpc_handlers((self._health.handler,))
+        self._health_server = grpc.aio.server(options=self._options)
+        self._health_server.add_generic_rpc_handlers((self._health.handler,))
         address = address_of(host, port)
         try:
-            return self._beside.add_insecure_port(address)
+            return self._health_server.add_insecure_port(address)
         except RuntimeError as error:
             raise PortTaken(address, flag="--health-port") from error
 
@@ -145,4 +145,4 @@ class GrpcServer:
 
     @property
     def _servers(self) -> list[grpc.aio.Server]:
-        return [self._server] if self._beside is None else [self._server, self._beside]
+        return [self._server] if self._health_server is None else [self._server, self._health_server]

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from server.domain.callers import Caller, Face
@@ -109,30 +110,33 @@ class Calls:
                 return once(unit, key, ctx.now, lambda: work(unit, attempt), gave_up=attempt.gave_up)
 
         def write(attempt: Attempt) -> Awaitable[Result]:
-            return self._writer.run_in_set(each, lambda: lambda unit: run(unit, attempt), when_left=self._when_left)
+            work = partial(run, attempt=attempt)
+            return self._writer.run_in_set(each, lambda: work, when_left=self._when_left)
 
-        return await self._until_settled(ctx, key.request_id if key else "", write)
+        return await self._until_settled(ctx, write, Attempt(request_id=key.request_id if key else ""))
 
     async def create_assignment(
-        self, ctx: Context, ask: Callable[[], tuple[AssignmentRequest, RequestKey | None]]
+        self, ctx: Context, read: Callable[[], tuple[AssignmentRequest, RequestKey | None]]
     ) -> Reply:
-        """`ask` gives the request, or raises InvalidFields."""
+        """`read` gives what is requested, or raises InvalidFields."""
 
-        def asked(attempt: Attempt) -> Creation:
-            request, key = ask()
+        def creation(attempt: Attempt) -> Creation:
+            request, key = read()
             return Creation(ctx=ctx, request=request, key=key, awaited=attempt.awaited, gave_up=attempt.gave_up)
 
         def run(attempt: Attempt) -> Awaitable[Result]:
-            return self._writer.run_in_set(self._create_assignments, lambda: asked(attempt), when_left=self._when_left)
+            make = partial(creation, attempt)
+            return self._writer.run_in_set(self._create_assignments, make, when_left=self._when_left)
 
-        reply = await self._until_settled(ctx, "", run)
+        reply = await self._until_settled(ctx, run, Attempt())
         if reply.outcome:  # else it is the repeat of one that was seen
             self._observer.decided(reply.outcome, reply.reasons)
         return reply
 
-    async def _until_settled(self, ctx: Context, request_id: str, run: Callable[[Attempt], Awaitable[Result]]) -> Reply:
+    async def _until_settled(
+        self, ctx: Context, run: Callable[[Attempt], Awaitable[Result]], attempt: Attempt
+    ) -> Reply:
         """Runs the call, and again after each policy that it had to wait for."""
-        attempt = Attempt(request_id=request_id)
         result = await run(attempt)
         while not isinstance(result, Reply):
             if isinstance(result, Asked):

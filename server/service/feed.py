@@ -239,10 +239,11 @@ class Feed:
             for watcher in self._watchers:
                 watcher.require_known()
         await self._place()
-        more = True
+        more, brief = True, True  # the first page only: watchers are to read between it and others
         while self._watchers and more:
             last = self._last
-            events = await self._storage.read(partial(_next, last=last), brief=True)
+            events = await self._storage.read(partial(_next, last=last), brief=brief)
+            brief = False
             if not events or self._last != last:  # other watchers came meanwhile, who begin elsewhere
                 return
             self._last = place(events[-1])

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 MAX_TRIES = 3  # of a unit, or of a call whose contractor is locked (spec 9)
 PAUSE_SECONDS = 0.02
 QUIET_TURNS = 20  # of the loop; of an idle one, a fraction of a millisecond
+MOST_BRIEF = 100  # calls in a unit that may hold up the loop: by sets, each is a tenth of a millisecond
 SHARE_OF_LAST = 0.2  # of the last batch in the moving average
 
 
@@ -44,12 +45,12 @@ SetWork = Callable[[Unit, Sequence[R]], Sequence[T | DomainError | Locked]]
 @dataclass(slots=True, eq=False)
 class _Call:
     work: SetWork[Any, Any]
-    ask: Callable[[], Any]
+    make_request: Callable[[], Any]
     answer: asyncio.Future[Any]
     when_left: Callable[[Any], object] | None = None
     times_locked: int = 0
     mark: object = None  # the observer's
-    request: Any = None  # what was asked, once the call is in a batch
+    request: Any = None  # made when the call comes into a batch
 
 
 class Writer:
@@ -110,29 +111,28 @@ class Writer:
     def run_in_set(
         self,
         work: SetWork[R, T],
-        ask: Callable[[], R],
+        make_request: Callable[[], R],
         *,
         when_left: Callable[[T], object] | None = None,
     ) -> Awaitable[T]:
         """Raises DomainErrors: the call's own, ConcurrentUpdate, StorageUnavailable, Overloaded.
 
-        `ask` makes the request, or raises the call's own error, when a batch is formed: what is done for many calls
-        one after the other takes half the time, since all that it needs is in the processor's caches.
+        `make_request` is called when a batch is formed, for one call after the other; what it raises is its call's own.
         `when_left` is given the result of a caller that was cancelled too late to take its call away.
         """
         if self._closing or len(self._queue) >= self._queue_max:
             raise Overloaded(limit="calls that wait to be written")
-        return self._enqueue(self._queue.append, work, ask, when_left)
+        return self._enqueue(self._queue.append, work, make_request, when_left)
 
     async def _enqueue(
         self,
         put: Callable[[_Call], None],
         work: SetWork[Any, Any],
-        ask: Callable[[], object],
+        make_request: Callable[[], object],
         when_left: Callable[[Any], object] | None = None,
     ) -> Any:
         answer = asyncio.get_running_loop().create_future()
-        call = _Call(work, ask, answer, when_left, mark=self._observer.mark())
+        call = _Call(work, make_request, answer, when_left, mark=self._observer.mark())
         put(call)
         self._arrived.set()
         try:
@@ -166,7 +166,7 @@ class Writer:
             if call.times_locked >= MAX_TRIES - 1:
                 self._queue.extendleft(reversed(batch))
                 return [call]
-            if _asked(call):
+            if _is_made(call):
                 batch.append(call)
         return batch
 
@@ -210,7 +210,7 @@ class Writer:
         started = time.perf_counter()
         failed = True
         try:
-            brief = all(call.work is not each for call in batch)  # by sets: some statements, and little for each
+            brief = len(batch) <= MOST_BRIEF and all(call.work is not each for call in batch)
             results = await self._storage.write(lambda unit: run_batch(unit, batch), brief=brief)
             failed = False
         finally:
@@ -244,11 +244,11 @@ def each(unit: Unit, works: Sequence[Callable[[Unit], T]]) -> list[T | DomainErr
     return results
 
 
-def _asked(call: _Call) -> bool:
-    """Whether what the call asks is known; else it has its error."""
+def _is_made(call: _Call) -> bool:
+    """Whether the call has its request; else it is answered with its error."""
     if call.request is None:
         try:
-            call.request = call.ask()
+            call.request = call.make_request()
         except Exception as error:
             _settle(call, error)
             return False

@@ -86,9 +86,11 @@ class Commits:
         self, connect: Callable[[], AbstractContextManager[Connection]], unit: str, why: Exception
     ) -> bool:
         try:
-            with connect() as connection, self._waits.begin(connection):
+            with connect() as connection, self._waits.begin(connection) as transaction:
                 last = _upsert(connection.dialect.name, "writer").returning(writers.c.unit)
-                return bool(connection.scalar(last, {"writer": self._writer, "unit": NONE}) == unit)
+                took_effect = bool(connection.scalar(last, {"writer": self._writer, "unit": NONE}) == unit)
+                transaction.rollback()  # it is written for its lock only
+                return took_effect
         except (exc.SQLAlchemyError, OSError):
             raise StorageUnavailable from why
 

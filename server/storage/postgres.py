@@ -31,8 +31,7 @@ SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "30000",
     "application_name": "optin",
     "timezone": "UTC",
-    # A plan that is kept was made for the table as it was: one of a new database's first seconds reads all requests of
-    # a platform to find one, until the statistics come.
+    # A plan that is kept was made for the table as it was (README, "How a change is written").
     "plan_cache_mode": "force_custom_plan",
     "jit": "off",  # compiling takes longer than any of our statements
 }

@@ -1,9 +1,8 @@
 """The embedded database: one writer connection, and a few readers in threads.
 
-Facts behind the settings are in the README, "Decisions". No async driver: a read is one hop to a thread, where each
-statement then costs tens of microseconds instead of a hop of its own. So is a write. But what is brief runs where it is
-called: in a thread it would fight the event loop for Python's lock. Only what a write waits for, its BEGIN and its
-COMMIT, is in the writer's thread then.
+Facts behind the settings are in the README, "Decisions". No async driver: a unit is one hop to a thread, where each
+statement then costs tens of microseconds instead of a hop of its own. A brief one runs where it is called, on the event
+loop: only its COMMIT, and a BEGIN that finds another process writing, wait in the writer's thread.
 """
 
 import asyncio
@@ -139,7 +138,7 @@ class SqliteStorage:
 
 
 class _Waits(Waits):
-    """Of a unit that runs on the event loop in the writer's thread, so that the loop goes on."""
+    """Of a unit on the event loop: in the writer's thread, so that the loop goes on. Of one in a thread: there."""
 
     def __init__(self, thread: ThreadPoolExecutor) -> None:
         self._thread = thread

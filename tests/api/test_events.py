@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ from optin.v1 import resources_pb2 as resources
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from server.app import running
+from server.api.servicers.events import told
+from server.app import EVENT_OF, running
 from server.config import Settings
 from server.domain.events import EventType
+from server.domain.ports import Unit
 from server.service import expiry, feed
-from tests.conftest import Clock, Serving, sqlite_copy
+from server.storage import open_storage
+from tests.conftest import NOW, Clock, Serving, sqlite_copy
+from tests.storage import records
 from tests.support.client import WORKERS_COMP, Client, Refusal, refused
 
 NONE = "ev_00000000000000000000000000"
@@ -265,6 +270,34 @@ async def test_a_watcher_that_does_not_keep_up_is_let_go(monkeypatch: pytest.Mon
     watcher.tell(news)  # type: ignore[arg-type]
     with pytest.raises(feed.Overloaded):
         await watcher.next()
+
+
+async def test_a_backlog_is_not_held_against_a_watcher_that_reads(tmp_path: Path, sqlite_template: Path) -> None:
+    """Of more pages than may wait for it."""
+    storage = open_storage(make_url(sqlite_copy(sqlite_template, tmp_path)), EVENT_OF)
+    many = feed.MOST_EVENTS * (feed.MOST_MESSAGES + 10)
+
+    def record(unit: Unit, count: int) -> None:
+        for _ in range(count):
+            unit.events.record(EventType.CONTRACTOR_DELETED, records.contractor(), NOW)
+
+    the_feed = feed.Feed(storage, told, most_watchers=1)
+    everything = feed.Wanted(platform=records.PLATFORM, types=frozenset(), batched=False)
+    stream = the_feed.watch(everything, "", lambda: None)
+    await storage.write(partial(record, count=1))
+    await anext(stream)  # a page that was missed; then it is told
+    joined = asyncio.ensure_future(anext(stream))
+    while not the_feed._watchers:
+        await asyncio.sleep(0)
+    await storage.write(partial(record, count=many))
+    round_ = asyncio.create_task(the_feed._round())
+    async with asyncio.timeout(30):
+        await joined
+        for _ in range(many - 1):
+            await anext(stream)
+        await round_
+    await stream.aclose()
+    await storage.close()
 
 
 async def test_a_watcher_that_does_not_read_holds_up_nobody_and_resumes(

@@ -15,7 +15,7 @@ from server.app import EVENT_OF
 from server.domain.errors import ConcurrentUpdate, DomainError, NotFound, Overloaded, StorageUnavailable
 from server.domain.ports import Conflict, Unit
 from server.domain.requests import StoredRequest
-from server.service.writer import LOCKED, MAX_TRIES, Locked, Writer
+from server.service.writer import LOCKED, MAX_TRIES, MOST_BRIEF, Locked, Writer
 from server.storage import open_storage, schema
 from server.storage.sqlite import SqliteStorage
 from tests.conftest import NOW
@@ -293,6 +293,21 @@ async def test_a_batch_is_bounded(storage: SqliteStorage) -> None:
             tasks = await queued(*(lambda n=n: writer.run_in_set(counted, lambda: n) for n in range(10)))
         assert await results(tasks) == list(range(10)), "in the order in which they came"
     assert sizes == [4, 4, 2]
+
+
+async def test_a_unit_of_many_calls_does_not_hold_up_the_loop(storage: SqliteStorage) -> None:
+    here: list[bool] = []
+
+    def work(_unit: Unit, requests: Sequence[int]) -> list[int]:
+        here.append(threading.current_thread() is threading.main_thread())
+        return list(requests)
+
+    async with writing(storage, batch_max=1_000) as writer:
+        for count in (MOST_BRIEF, MOST_BRIEF + 1):
+            async with Gate().closed(writer):
+                tasks = await queued(*(lambda n=n: writer.run_in_set(work, lambda: n) for n in range(count)))
+            assert await results(tasks) == list(range(count))
+    assert here == [True, False]
 
 
 async def test_a_full_queue_refuses_and_goes_on_when_there_is_room(storage: SqliteStorage) -> None:

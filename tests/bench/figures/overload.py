@@ -87,8 +87,8 @@ def flood(bench: Bench) -> Figure:
         aim=2.0,
         lower_is_better=True,
         unit="s",
-        note=f"{median(offered):.1f} times the peak was offered; health within {slowest:.2f} s; memory at most "
-        f"{max(first, second):.0f} MB",
+        note=f"{median(offered):.1f} times the peak was offered; health, on its own port, within {slowest:.2f} s; "
+        f"memory at most {max(first, second):.0f} MB",
         numbers={"recoveries": recoveries, "slowest health": probes, "memory by halves": memories, "floods": figures},
     )
     if slowest > WITHIN_SECONDS:
