@@ -110,8 +110,8 @@ class Calls:
                 return once(unit, key, ctx.now, lambda: work(unit, attempt), gave_up=attempt.gave_up)
 
         def write(attempt: Attempt) -> Awaitable[Result]:
-            work = partial(run, attempt=attempt)
-            return self._writer.run_in_set(each, lambda: work, when_left=self._when_left)
+            change = partial(run, attempt=attempt)
+            return self._writer.run_in_set(each, lambda: change, when_left=self._when_left)
 
         return await self._until_settled(ctx, write, Attempt(request_id=key.request_id if key else ""))
 

@@ -151,7 +151,7 @@ class _Waits(Waits):
         try:
             return connection.begin()
         except exc.OperationalError as error:
-            if not (isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode == sqlite3.SQLITE_BUSY):
+            if not _is_busy(error):
                 raise
         finally:
             driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
@@ -163,6 +163,11 @@ class _Waits(Waits):
             await_only(_in_thread(self._thread, commit))
         else:
             commit()
+
+
+def _is_busy(error: exc.DBAPIError) -> bool:
+    """By the primary code, which is an extended one's last byte."""
+    return isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 async def _in_thread(threads: ThreadPoolExecutor, call: Callable[..., T], *args: object) -> T:
