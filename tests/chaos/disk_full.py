@@ -6,7 +6,7 @@ import resource
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -22,7 +22,8 @@ from tests.chaos.world import World
 REFUSED = "UNAVAILABLE STORAGE_UNAVAILABLE"
 FULL_SECONDS = 20.0  # for the load to fill what is left
 RECOVERY_SECONDS = 5.0
-TMPFS_SIZE = "48m"
+FILLED_AT_ONCE = 16 * 1024 * 1024
+TMPFS_SIZE = "1g"  # more than the load writes by itself: then only what fills it makes it full
 
 
 class Disk(Protocol):
@@ -44,9 +45,15 @@ class Tmpfs:
         self._filler = folder / "filler"
 
     def fill(self, left: int) -> None:
-        with self._filler.open("wb") as filler:
-            space = os.statvfs(self._filler.parent)
-            os.posix_fallocate(filler.fileno(), 0, max(space.f_bavail * space.f_frsize - left, 1))
+        with self._filler.open("wb") as filler, suppress(OSError):  # the server has written the last of it meanwhile
+            size = 0
+            while (room := self._room() - left) > 0:
+                os.posix_fallocate(filler.fileno(), size, min(room, FILLED_AT_ONCE))
+                size += min(room, FILLED_AT_ONCE)
+
+    def _room(self) -> int:
+        space = os.statvfs(self._filler.parent)
+        return space.f_bavail * space.f_frsize
 
     def empty(self) -> None:
         self._filler.unlink(missing_ok=True)
