@@ -60,6 +60,18 @@ def address_of(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _bound(
+    server: grpc.aio.Server, host: str, port: int, certificates: Certificates | None = None, *, flag: str = "--port"
+) -> int:
+    address = address_of(host, port)
+    try:
+        if certificates is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, certificates.credentials())
+    except RuntimeError as error:
+        raise PortTaken(address, flag=flag) from error
+
+
 class GrpcServer:
     def __init__(
         self,
@@ -96,13 +108,7 @@ class GrpcServer:
 
     def bind(self, host: str, port: int) -> int:
         """The port, chosen by the kernel where it is 0. Raises PortTaken, BadCertificates."""
-        address = address_of(host, port)
-        try:
-            if self._certificates is None:
-                return self._server.add_insecure_port(address)
-            return self._server.add_secure_port(address, self._certificates.credentials())
-        except RuntimeError as error:
-            raise PortTaken(address) from error
+        return _bound(self._server, host, port, self._certificates)
 
     def bind_health(self, host: str, port: int) -> int:
         """A port for health alone, in the clear. Raises PortTaken.
@@ -111,11 +117,7 @@ class GrpcServer:
         """
         self._health_server = grpc.aio.server(options=self._options)
         self._health_server.add_generic_rpc_handlers((self._health.handler,))
-        address = address_of(host, port)
-        try:
-            return self._health_server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise PortTaken(address, flag="--health-port") from error
+        return _bound(self._health_server, host, port, flag="--health-port")
 
     async def start(self) -> None:
         await self.set_serving(False)

@@ -1,12 +1,13 @@
 """The disk fills up under an embedded database, and later has room again."""
 
 import asyncio
+import errno
 import os
 import resource
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -45,10 +46,15 @@ class Tmpfs:
         self._filler = folder / "filler"
 
     def fill(self, left: int) -> None:
-        with self._filler.open("wb") as filler, suppress(OSError):  # the server has written the last of it meanwhile
+        with self._filler.open("wb") as filler:
             size = 0
             while (room := self._room() - left) > 0:
-                os.posix_fallocate(filler.fileno(), size, min(room, FILLED_AT_ONCE))
+                try:
+                    os.posix_fallocate(filler.fileno(), size, min(room, FILLED_AT_ONCE))
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    return  # the server has written the last of it meanwhile
                 size += min(room, FILLED_AT_ONCE)
 
     def _room(self) -> int:
