@@ -54,6 +54,8 @@ def _report(database: Database, terms: Terms) -> Report:
     whole.add(database.dangling())
     for part in database.parts(lambda part: _of_part(part, terms)):
         whole.merge(part)
+    for decision in database.decisions():
+        whole.add(invariants.of_decision(decision))
     for request in database.requests():
         whole.rows["requests"] += 1
         whole.add(invariants.of_request(request))
@@ -87,7 +89,7 @@ def _of_part(part: Part, terms: Terms) -> Report:
         its = books.get(entry.contractor) or books.setdefault(entry.contractor, Books(entry.contractor))
         its.note(entry)
         report.add(invariants.of_entry(its, entry, terms))
-        seen += entry.assignment is not None
+        seen += 1
     for its in books.values():
         report.add(invariants.of_contractor(its, terms))
     policies = sum(len(its.policies) for its in books.values())

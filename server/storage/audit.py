@@ -15,17 +15,28 @@ from sqlalchemy import URL, Connection, exc, select, text
 from sqlalchemy.util import greenlet_spawn
 
 from server.domain.errors import StorageUnavailable
-from server.domain.invariants.books import EmailRow, EventRow, Finding, NewestRow, Report, RequestRow
+from server.domain.invariants.books import AboutRow, EmailRow, EventRow, Finding, NewestRow, Report, RequestRow
 from server.domain.trail import TrailEntry
 from server.storage import schema
-from server.storage.books import ROWS, Key, Part, Range, email_page, event_page, newest_event, request_page, trail_page
+from server.storage.books import (
+    ROWS,
+    Key,
+    Part,
+    Range,
+    decision_page,
+    email_page,
+    event_page,
+    newest_event,
+    request_page,
+    trail_page,
+)
 from server.storage.failures import translated
 from server.storage.sqlite import reader_engine
 from server.storage.tables import contractors
 from server.storage.trail import WAITING
 
 T = TypeVar("T")
-Row = TypeVar("Row", RequestRow, EmailRow, EventRow, TrailEntry)
+Row = TypeVar("Row", AboutRow, RequestRow, EmailRow, EventRow, TrailEntry)
 
 CONTRACTORS = 200  # in one transaction
 MOST_DAMAGES = 100
@@ -93,6 +104,9 @@ class Database:
                     report.add([Finding("rows-can-be-read", (ids.upto or f"after {ids.after}",))])
             yield report
             after, size = ids.upto, min(2 * size, CONTRACTORS)
+
+    def decisions(self) -> Iterator[AboutRow]:
+        return self._paged(decision_page, lambda row: (row.assignment, row.number, row.contractor))
 
     def requests(self) -> Iterator[RequestRow]:
         return self._paged(request_page, lambda row: (row.platform, row.request_id))

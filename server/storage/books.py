@@ -25,6 +25,7 @@ from server.domain.carrier import CarrierOrder, PendingBinding
 from server.domain.enums import PolicyStatus
 from server.domain.events import EventType
 from server.domain.invariants.books import (
+    AboutRow,
     AssignmentRow,
     Books,
     ContractorRow,
@@ -39,6 +40,7 @@ from server.domain.invariants.books import (
 )
 from server.domain.records import Policy
 from server.domain.trail import TrailEntry
+from server.storage.assignments import ABOUT
 from server.storage.quotes import quote_of
 from server.storage.tables import (
     application_sessions,
@@ -101,7 +103,12 @@ ASSIGNMENT = _columns(
     _told(EventType.ASSIGNMENT_CREATED),
     _told(EventType.ASSIGNMENT_CANCELLED),
 )
-DECISION = _columns(decisions, DecisionRow._fields, cast(decisions.c.facts, String))
+DECISION = _columns(decisions, DecisionRow._fields, cast(decisions.c.facts, String)).join_from(
+    assignments, decisions, ABOUT
+)
+ABOUT_WHAT = _columns(decisions, AboutRow._fields, assignments.c.id.is_not(None)).join_from(
+    decisions, assignments, ABOUT, isouter=True
+)
 
 AWAITED = and_(
     requests.c.awaits != "",
@@ -149,7 +156,7 @@ OLDEST = EVENT.where(POSITIONED).order_by(events.c.position).limit(1)
 NEWEST = select(events.c.id, events.c.position, LAST).where(POSITIONED).order_by(events.c.position.desc()).limit(1)
 
 ASSIGNMENT_KEY = (assignments.c.contractor, assignments.c.id)
-DECISION_KEY = (decisions.c.contractor, decisions.c.assignment)
+DECISION_KEY = (decisions.c.assignment, decisions.c.number, decisions.c.contractor)
 REQUEST_KEY = (requests.c.platform, requests.c.request_id)
 EMAIL_KEY = (emails.c.platform, emails.c.email_folded)
 EVENT_KEY = (events.c.id,)
@@ -206,7 +213,7 @@ class Part:
         return EventRow(*found) if found else None
 
     def entries(self) -> Iterator[Entry]:
-        """Each assignment with its decisions, and decisions without an assignment."""
+        """Each assignment with its decisions."""
         after: AssignmentKey | None = None
         while True:
             within = ASSIGNMENT.where(self._ids.holds(assignments.c.contractor))
@@ -215,9 +222,7 @@ class Part:
             decided = self._decisions(after, last)
             for assignment in made:
                 key = (assignment.contractor, assignment.id)
-                yield Entry(*key, assignment, decided.pop(key, ()))
-            for key, about_nothing in decided.items():
-                yield Entry(*key, None, about_nothing)
+                yield Entry(*key, assignment, decided.get(key, ()))
             if last is None:
                 return
             after = last
@@ -225,14 +230,14 @@ class Part:
     def _decisions(
         self, after: AssignmentKey | None, last: AssignmentKey | None
     ) -> dict[AssignmentKey, list[DecisionRow]]:
-        """Those after one assignment, up to another."""
+        """About those after one assignment, up to another."""
         found: dict[AssignmentKey, list[DecisionRow]] = {}
-        statement = DECISION.where(self._ids.holds(decisions.c.contractor))
-        statement = statement.order_by(*DECISION_KEY, decisions.c.number)
+        statement = DECISION.where(self._ids.holds(assignments.c.contractor))
+        statement = statement.order_by(*ASSIGNMENT_KEY, decisions.c.number)
         if after is not None:
-            statement = statement.where(tuple_(*DECISION_KEY) > tuple_(*after))
+            statement = statement.where(tuple_(*ASSIGNMENT_KEY) > tuple_(*after))
         if last is not None:
-            statement = statement.where(tuple_(*DECISION_KEY) <= tuple_(*last))
+            statement = statement.where(tuple_(*ASSIGNMENT_KEY) <= tuple_(*last))
         for row in self._connection.execute(statement):
             decision = DecisionRow(*row)
             found.setdefault((decision.contractor, decision.assignment), []).append(decision)
@@ -240,6 +245,10 @@ class Part:
 
     def _rows(self, statement: Select[Any], contractor: Column[Any]) -> Any:
         return self._connection.execute(statement.where(self._ids.holds(contractor)))
+
+
+def decision_page(connection: Connection, after: Key | None) -> list[AboutRow]:
+    return [AboutRow(*row) for row in _page(connection, ABOUT_WHAT, DECISION_KEY, after)]
 
 
 def request_page(connection: Connection, after: Key | None) -> list[RequestRow]:

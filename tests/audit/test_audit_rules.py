@@ -555,6 +555,7 @@ EVERY_RULE = [
     *contractors.RULES,
     *quotes.RULES,
     *assignments.RULES,
+    *assignments.OF_DECISIONS,
     *keys.OF_REQUESTS,
     *keys.OF_EMAILS,
     *events.OF_EVENTS,

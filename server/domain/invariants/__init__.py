@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from server.domain.invariants import assignments, contractors, events, keys, quotes
 from server.domain.invariants.books import (
+    AboutRow,
     Books,
     EmailRow,
     Entry,
@@ -30,6 +31,12 @@ def of_contractor(books: Books, terms: Terms) -> Iterator[Finding]:
 def of_entry(books: Books, entry: Entry, terms: Terms) -> Iterator[Finding]:
     for rule in (*assignments.RULES, *events.OF_ENTRIES):
         for ids in rule(books, entry, terms):
+            yield Finding(rule_name(rule), ids)
+
+
+def of_decision(decision: AboutRow) -> Iterator[Finding]:
+    for rule in assignments.OF_DECISIONS:
+        for ids in rule(decision):
             yield Finding(rule_name(rule), ids)
 
 

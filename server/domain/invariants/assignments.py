@@ -4,27 +4,25 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from server.domain.enums import AssignmentStatus, BindingOutcome, BindingWorkflow, PolicyStatus
-from server.domain.invariants.books import Books, Cause, Entry, Ids, Terms
+from server.domain.invariants.books import AboutRow, Books, Cause, Entry, Ids, Terms
 from server.domain.invariants.cover import covered_types, covers, was_complete
-from server.domain.records import Policy, Quote
+from server.domain.records import Policy
 
 COVERED = (BindingOutcome.COVERAGE_REUSED, BindingOutcome.COVERAGE_BOUND)
 NAMES_POLICIES = (*COVERED, BindingOutcome.BINDING_PENDING)
 
 
-def decisions_have_their_assignment(_: Books, entry: Entry, __: Terms) -> Ids:
+def decisions_have_their_assignment(decision: AboutRow) -> Ids:
     """A decision is about an assignment that is there."""
-    if entry.assignment is None:
-        yield (entry.id,)
+    if not decision.has_assignment:
+        yield (decision.assignment,)
 
 
 def assignment_has_one_platform(books: Books, entry: Entry, _: Terms) -> Ids:
     """An assignment and its decisions are of the contractor's platform."""
     if books.contractor is None:
         return
-    platforms = {decision.platform for decision in entry.decisions}
-    if entry.assignment is not None:
-        platforms.add(entry.assignment.platform)
+    platforms = {entry.assignment.platform, *(decision.platform for decision in entry.decisions)}
     if platforms != {books.contractor.platform}:
         yield (entry.id,)
 
@@ -41,7 +39,7 @@ def decisions_have_no_gaps(_: Books, entry: Entry, __: Terms) -> Ids:
 
 def assignment_shows_its_last_decision(_: Books, entry: Entry, __: Terms) -> Ids:
     """An assignment has the number and the outcome of its last decision."""
-    if entry.assignment is None or not entry.decisions:
+    if not entry.decisions:
         return
     shown, last = entry.assignment, entry.decisions[-1]
     if (shown.decision, shown.outcome) != (last.number, last.outcome):
@@ -95,7 +93,7 @@ def policies_named_were_issued(books: Books, entry: Entry, terms: Terms) -> Ids:
 
 def cover_that_ended_before_is_decided_anew(books: Books, entry: Entry, _: Terms) -> Ids:
     """An assignment that stands does not rest on a policy that was cancelled before it covers any of it."""
-    if entry.assignment is None or entry.assignment.status is not AssignmentStatus.ACTIVE or not entry.decisions:
+    if entry.assignment.status is not AssignmentStatus.ACTIVE or not entry.decisions:
         return
     last = entry.decisions[-1]
     for id_ in last.policies if last.outcome is not BindingOutcome.BINDING_PENDING else ():
@@ -117,8 +115,6 @@ def pending_assignment_is_being_bound(books: Books, entry: Entry, _: Terms) -> I
 
 def decision_rests_on_a_complete_opt_in(books: Books, entry: Entry, terms: Terms) -> Ids:
     """What was decided by the general opt-in had one, of the contractor and the state, and complete by then."""
-    if entry.assignment is None:
-        return
     for decision in entry.decisions:
         if decision.workflow is BindingWorkflow.GENERAL_OPT_IN:
             session = books.sessions.get(decision.application_session)
@@ -131,12 +127,8 @@ def decision_by_a_quote_has_its_policy(books: Books, entry: Entry, _: Terms) -> 
     for decision in entry.decisions:
         id_ = decision.evidence.get("quote", "")
         quote = books.quotes.get(id_)
-        if id_ and (quote is None or quote.policy not in decision.policies or not _is_for(quote, entry)):
+        if id_ and (quote is None or quote.policy not in decision.policies or quote.job != entry.assignment.job):
             yield entry.id, id_
-
-
-def _is_for(quote: Quote, entry: Entry) -> bool:
-    return entry.assignment is None or entry.assignment.job == quote.job
 
 
 def _first_named(causes: Iterable[Cause], outcomes: Collection[BindingOutcome]) -> dict[str, Cause]:
@@ -156,7 +148,6 @@ def _was_issued(policy: Policy, time: datetime, terms: Terms) -> bool:
 
 
 RULES = (
-    decisions_have_their_assignment,
     assignment_has_one_platform,
     decisions_have_no_gaps,
     assignment_shows_its_last_decision,
@@ -169,3 +160,5 @@ RULES = (
     decision_rests_on_a_complete_opt_in,
     decision_by_a_quote_has_its_policy,
 )
+
+OF_DECISIONS = (decisions_have_their_assignment,)

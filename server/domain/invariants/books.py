@@ -142,6 +142,15 @@ class Pending(NamedTuple):
     awaits: str | None  # of its request: None where there is none
 
 
+class AboutRow(NamedTuple):
+    """What a decision is about."""
+
+    contractor: str
+    assignment: str
+    number: int
+    has_assignment: bool  # whether there is such an assignment
+
+
 class RequestRow(NamedTuple):
     platform: str
     request_id: str
@@ -178,13 +187,11 @@ class Entry(NamedTuple):
 
     contractor: str
     id: str
-    assignment: AssignmentRow | None  # None: decisions about nothing
+    assignment: AssignmentRow
     decisions: Sequence[DecisionRow]
 
     def causes(self) -> "list[Cause]":
         """Each decision, with the part of the assignment's period that it was about."""
-        if self.assignment is None:
-            return []
         found, end = [], self.assignment.end_time
         for decision in reversed(self.decisions):
             part = decision.part
@@ -227,7 +234,7 @@ class Books:
                 for policy in set(decision.policies).difference(had):
                     self.causes[policy].append(cause)
             had = decision.policies
-        if entry.assignment is not None and entry.assignment.outcome is BindingOutcome.BINDING_PENDING and had:
+        if entry.assignment.outcome is BindingOutcome.BINDING_PENDING and had:
             self.waiting[had[-1]] = entry.id
 
     def in_order(self) -> Iterator[Policy]:

@@ -41,14 +41,14 @@ def newest_event_is_the_last_of_the_sequence(newest: NewestRow) -> Ids:
 def assignment_is_told_as_created_once(_: Books, entry: Entry, terms: Terms) -> Ids:
     """An assignment has one `assignment.created`, unless that was swept."""
     made = entry.assignment
-    if made is not None and not _is_told_once(made.told_created, made.create_time, terms):
+    if not _is_told_once(made.told_created, made.create_time, terms):
         yield (entry.id,)
 
 
 def assignment_is_told_as_cancelled_once(_: Books, entry: Entry, terms: Terms) -> Ids:
     """A cancelled assignment has one `assignment.cancelled`, unless that was swept, and no other has any."""
     made = entry.assignment
-    if made is not None and not _is_told_once(made.told_cancelled, made.cancel_time, terms):
+    if not _is_told_once(made.told_cancelled, made.cancel_time, terms):
         yield (entry.id,)
 
 

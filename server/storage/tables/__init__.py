@@ -1,7 +1,8 @@
 """The tables. Migrations build the same schema, and a test compares the two.
 
 Every table has its platform. Every contractor-scoped table leads its primary, unique and foreign keys with the
-contractor, so that one PostgreSQL can become a sharded one; `(platform, id)` finds a row by id and orders lists.
+contractor, so that one PostgreSQL can become a sharded one (for `decisions` it is enough that its primary key has the
+contractor); `(platform, id)` finds a row by id and orders lists.
 Uniqueness across contractors lives in tables keyed by what is unique: `requests` and `emails`.
 """
 

@@ -227,6 +227,8 @@ decisions = Table(
     Column("net_rate", Integer, nullable=False),
     Column("standard_workflow_coverage_types", EnumTuple(enums.CoverageType), nullable=False),
     Column("facts", JSON, nullable=False),
-    PrimaryKeyConstraint("contractor", "assignment", "number"),
+    # By the assignment first, whose ids ascend: each new decision is written behind the last one. By the contractor it
+    # would be written at a place of its own among all that are there, as the assignment already is.
+    PrimaryKeyConstraint("assignment", "number", "contractor"),
     ForeignKeyConstraint(["contractor", "assignment"], ["assignments.contractor", "assignments.id"]),
 )
