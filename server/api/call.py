@@ -11,12 +11,13 @@ from google.rpc.status_pb2 import Status
 from server.api import links
 from server.api.statuses import status_of
 from server.domain.callers import Caller
-from server.domain.decision import AssignmentRequest
 from server.domain.errors import DomainError, Retryable
 from server.domain.events import EventType
 from server.domain.ports import Unit
 from server.service.binding import Asked, Binder
-from server.service.calls import Calls
+from server.service.call_log import Line
+from server.service.calls import Asking, Calls
+from server.service.context import Context
 from server.service.feed import Wanted
 from server.service.issuing import Attempt
 from server.service.once import Awaits, Reply, RequestKey, Result, kept
@@ -39,53 +40,74 @@ class Call:
         self,
         calls: Calls,
         method: str,
-        call_id: str,
+        line: Line,
         caller: Caller,
         still_known: Callable[[], object] = lambda: None,
     ) -> None:
         """`still_known` raises when the caller is not known any more: for streams, which outlive a key."""
         self._calls = calls
         self._method = method
-        self._call_id = call_id
+        self._line = line
         self._caller = caller
         self._still_known = still_known
-        self.ctx = calls.context(caller, method)
-        self.past_starts_allowed = calls.terms.past_starts_allowed
-        self.binder: Binder = calls.binder
+        self._ctx: Context | None = None
+
+    @property
+    def id(self) -> str:
+        return self._line.call_id
+
+    @property
+    def ctx(self) -> Context:
+        """Made when it is first asked for: of a call that is done with others, together with theirs."""
+        if self._ctx is None:
+            self._ctx = self._calls.context(self._caller, self._method)
+        return self._ctx
+
+    @property
+    def past_starts_allowed(self) -> bool:
+        return self._calls.terms.past_starts_allowed
+
+    @property
+    def binder(self) -> Binder:
+        return self._calls.binder
 
     async def answer(self, method: Method, request: Message) -> Message | Reply:
         if self._caller.is_underwriter:
             await self._go_where_the_work_is(request)
         try:
-            return self._linked(await method(request, self))
-        except Retryable:
-            raise
-        except DomainError:
-            # A repeat may be refused where the first was not: days go by, and another server may have done it just now.
-            if first := await self._kept(request):
-                return self._linked(first)
-            raise
+            answer = await method(request, self)
+        except DomainError as error:
+            answer = await self.first_reply(request, error)
+        return self._linked(answer) if self._method in links.RESPONSES else answer
+
+    async def first_reply(self, request: Message, error: DomainError) -> Reply:
+        """What was answered when this request was sent for the first time. Raises the error where it was not.
+
+        A repeat may be refused where the first was not: days go by, and another server may have done it just now.
+        """
+        key = None if isinstance(error, Retryable) else self.key(request)
+        if key and (first := await self.read(lambda unit: kept(unit, key))):
+            return first
+        raise error
 
     async def answer_item(self, method: Method, request: Message) -> Message | Reply | Status:
         """What `method` would have answered to a call of its own; errors as their status."""
         name = f"{self._method.partition('/')[0]}/{method.__name__}"
         try:
-            return await Call(self._calls, name, self._call_id, self._caller).answer(method, request)
+            return await _Item(self._calls, name, self._line, self._caller).answer(method, request)
         except Exception as error:
             if not isinstance(error, DomainError):
-                log.exception("item", method=name, call_id=self._call_id)
-            return status_of(error, self._call_id)
+                log.exception("item", method=name, call_id=self._line.call_id)
+            return status_of(error, self._line.call_id)
 
     def _linked(self, answer: Message | Reply) -> Message | Reply:
-        if self._method not in links.RESPONSES:
-            return answer
         return links.put_into(answer, self._method, partial(self._calls.link, self.ctx))
 
     async def _go_where_the_work_is(self, request: Message) -> None:
         resource = getattr(request, "id", "") or getattr(request, "category_code", "")
         reads = not hasattr(request, "request_id")
         platform = await self._calls.access.platform_of_work(self._caller, resource, reads=reads)
-        self.ctx = self._calls.context(self._caller, self._method, platform)
+        self._ctx = self._calls.context(self._caller, self._method, platform)
 
     async def read(self, work: Callable[[Unit], T]) -> T:
         return await self._calls.read(self.ctx, work)
@@ -116,17 +138,16 @@ class Call:
 
         return await self._calls.change_or_wait(self.ctx, self.key(request), result)
 
-    def create_assignment(self, request: Message, wanted: Callable[[], AssignmentRequest]) -> Awaitable[Reply]:
-        return self._calls.create_assignment(self.ctx, lambda: (wanted(), self.key(request)))
+    def create_assignment(self, read: Callable[[], Asking]) -> Awaitable[Reply]:
+        """`read` is called, and the call's end told, together with those of its batch."""
+        return self._calls.create_assignment(read, self._done)
+
+    def _done(self, reply: Reply) -> None:
+        self._line.end(reply=reply)
 
     def watch(self, after: str, types: frozenset[EventType], *, batched: bool) -> AsyncGenerator[bytes, None]:
         wanted = Wanted(platform=self.ctx.platform, types=types, batched=batched)
         return self._calls.feed.watch(wanted, after, self._still_known)
-
-    async def _kept(self, request: Message) -> Reply | None:
-        """The first response to this very request, when it was sent before and is kept."""
-        key = self.key(request)
-        return await self.read(lambda unit: kept(unit, key)) if key else None
 
     def key(self, request: Message) -> RequestKey | None:
         """Same request id, same method, same contents: the same request (spec 8)."""
@@ -138,6 +159,13 @@ class Call:
         contents.ClearField("request_id")
         said = self._method.encode() + b"\0" + contents.SerializeToString(deterministic=True)
         return RequestKey.sent_by(self._caller, request_id, said, platform=self.ctx.platform)
+
+
+class _Item(Call):
+    """One of a batch, which is no call of its own to the log."""
+
+    def _done(self, reply: Reply) -> None:
+        pass
 
 
 def changed_by(response: Message) -> str:

@@ -1,19 +1,20 @@
 """What a call says of itself in its metadata, and who its caller is."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 
 from server.api.tls import certificate_names
-from server.domain.callers import Caller
 from server.domain.observing import Metadata
+from server.domain.record import record
 from server.service.access import Access
 from server.service.call_log import CALL_ID, loggable, new_call_id
 
 AUTHORIZATION = "authorization"
 
 
-class Told(NamedTuple):
+@record(frozen=True, slots=True)
+class Told:
     call_id: str  # the caller's, when it is one that can stand in a log; else a new one
     authorization: tuple[str, ...]
     certificates: tuple[str, ...]  # names in the one that it has shown
@@ -37,7 +38,3 @@ class Door:
                 authorization.append(str(value))
         names = certificate_names(context) if self._asks_for_certificates else ()
         return Told(call_id or new_call_id(), tuple(authorization), names, metadata)
-
-    def caller(self, told: Told) -> Caller:
-        """Raises InvalidCredentials."""
-        return self.access.caller(told.authorization, told.certificates)

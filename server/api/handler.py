@@ -23,11 +23,11 @@ from server.api.door import Door, Told
 from server.api.redact import in_a_line
 from server.api.statuses import MalformedRequest, abort, code_of
 from server.domain.callers import Caller
-from server.domain.errors import Overloaded, PlatformLimited
-from server.domain.observing import Ended, Observer
+from server.domain.errors import DomainError, Overloaded, PlatformLimited
+from server.domain.observing import Observer
 from server.service import roles
-from server.service.call_log import CALL_ID, NOTHING, tell
-from server.service.calls import Calls
+from server.service.call_log import CALL_ID, NOTHING, Line
+from server.service.calls import Asking, Calls
 from server.service.gate import Gate
 from server.service.once import Reply
 
@@ -50,10 +50,15 @@ class Servicer(Protocol):
 def service_handler(
     service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate, door: Door, observer: Observer
 ) -> grpc.GenericRpcHandler:
-    handlers = {
-        method.name: _handler(_Handler(method, getattr(servicer, method.name), calls, gate, door, observer), method)
-        for method in service.methods
-    }
+    in_sets = getattr(servicer, "in_sets", {})
+
+    def handler(method: MethodDescriptor) -> "_Handler":
+        call = getattr(servicer, method.name)
+        if method.name in in_sets:
+            return _InSet(method, call, calls, gate, door, observer, read=in_sets[method.name])
+        return _Handler(method, call, calls, gate, door, observer)
+
+    handlers = {method.name: _handler(handler(method), method) for method in service.methods}
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
@@ -81,74 +86,74 @@ class _Handler:
         self._calls = calls
         self._gate = gate
         self._door = door
+        self._access = door.access
         self._log = log.bind()  # made once: it takes a fifth of a line's time
         self._began = observer.call(self._name, streamed=method.server_streaming)
         self._changes = method.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
         self._shows_requests = structlog.is_configured() and log.is_enabled_for(logging.DEBUG)
 
     async def handle(self, _messages: object, context: Context) -> bytes:
-        started = time.perf_counter()
-        told = self._door.told_by(context)
-        call_id, caller = told.call_id, None
-        ended = self._began(told.metadata, call_id)
+        line, told = self._line(context)
         error: Exception | None = None
         reply = NOTHING
         try:
             self._gate.require_room()
-            caller = self._known(told)
-            admitted = self._door.access.admitted(caller)
+            line.caller = caller = self._known(told)
+            admitted = self._access.admitted(caller)
             self._require_time(context)
             raw = await context.read()  # which may never come, so that the call holds no place yet
             if not isinstance(raw, bytes):
                 await self._left_or_malformed()
             with self._gate, admitted:
-                call = Call(self._calls, self._name, call_id, caller)
-                answer = await call.answer(self._call, self._parsed(raw, call_id))
-            reply = answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
+                reply = await self._reply(raw, Call(self._calls, self._name, line, caller))
+            line.end(reply=reply)
         except asyncio.CancelledError:  # the caller went away, or its deadline has passed
-            self._cancelled(call_id, started, ended)
+            line.end("CANCELLED")
             raise
         except Exception as raised:
             error = raised
-        with suppress(Exception):  # a log that cannot be written (no disk, no reader) changes no answer
-            self._note(call_id, caller, started, reply, error, ended)
         if error is not None:
-            await self._refuse(context, error, call_id)
-        trailing = ((CALL_ID, call_id), REPLAYED) if reply.replayed else ((CALL_ID, call_id),)
+            await self._refuse(context, error, line)
+        trailing = ((CALL_ID, line.call_id), REPLAYED) if reply.replayed else ((CALL_ID, line.call_id),)
         context.set_trailing_metadata(trailing)
         return reply.body
 
     async def stream(self, raw: bytes, context: Context) -> None:
         """Ends when the caller leaves, or with an error: what is streamed has no end of its own."""
-        started = time.perf_counter()
-        told = self._door.told_by(context)
-        call_id, caller = told.call_id, None
-        ended = self._began(told.metadata, call_id)
+        line, told = self._line(context)
         try:
             self._gate.require_open()
-            caller = self._known(told)
-            call = Call(self._calls, self._name, call_id, caller, lambda: self._known(told))
-            with self._door.access.admitted(caller):
-                async with aclosing(self._call(self._parsed(raw, call_id), call)) as messages:
+            line.caller = caller = self._known(told)
+            call = Call(self._calls, self._name, line, caller, lambda: self._known(told))
+            with self._access.admitted(caller):
+                async with aclosing(self._call(self._parsed(raw, line.call_id), call)) as messages:
                     async for message in messages:
                         await context.write(message)
         except asyncio.CancelledError:
-            self._cancelled(call_id, started, ended)
+            line.end("CANCELLED")
             raise
         except Exception as error:
-            with suppress(Exception):
-                self._note(call_id, caller, started, NOTHING, error, ended)
-            await self._refuse(context, error, call_id)
+            await self._refuse(context, error, line)
 
-    async def _refuse(self, context: Context, error: Exception, call_id: str) -> None:
+    async def _reply(self, raw: bytes, call: Call) -> Reply:
+        answer = await call.answer(self._call, self._parsed(raw, call.id))
+        return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
+
+    def _line(self, context: Context) -> tuple[Line, Told]:
+        started = time.perf_counter()
+        told = self._door.told_by(context)
+        ended = self._began(told.metadata, told.call_id)
+        return Line(self._log, self._gate, self._name, told.call_id, ended, started), told
+
+    async def _refuse(self, context: Context, error: Exception, line: Line) -> None:
+        line.end(code_of(error).name, error=error)
         if isinstance(error, PlatformLimited):
-            await self._door.access.hold(context.time_remaining())
-        # Without its traceback, which would keep this frame, and so the request, until the next look for garbage.
-        await abort(context, error.with_traceback(None), call_id)
+            await self._access.hold(context.time_remaining())
+        await abort(context, error, line.call_id)
 
     def _known(self, told: Told) -> Caller:
         """Raises InvalidCredentials, RoleNotAllowed."""
-        caller = self._door.caller(told)
+        caller = self._access.caller(told.authorization, told.certificates)
         roles.require(caller, self._name)
         return caller
 
@@ -174,21 +179,32 @@ class _Handler:
         await asyncio.sleep(LEAVING_SECONDS)
         raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name)
 
-    def _cancelled(self, call_id: str, started: float, ended: Ended) -> None:
-        seconds = time.perf_counter() - started
-        ended("CANCELLED", seconds)
-        tell(self._log, self._gate, self._name, "CANCELLED", seconds, call_id)
 
-    def _note(
-        self,
-        call_id: str,
-        caller: Caller | None,
-        started: float,
-        reply: Reply,
-        error: Exception | None,
-        ended: Ended,
-    ) -> None:
-        seconds = time.perf_counter() - started
-        code = "OK" if error is None else code_of(error).name
-        ended(code, seconds)
-        tell(self._log, self._gate, self._name, code, seconds, call_id, caller=caller, reply=reply, error=error)
+class _InSet(_Handler):
+    """Of the method that creates an assignment. Its message is parsed, read and logged with those of its batch: between
+    what gRPC does for one call and the next, the same would take several times as long."""
+
+    def __init__(self, *of_a_method: Any, read: Callable[[Any, Call], Asking]) -> None:
+        super().__init__(*of_a_method)
+        self._read = read
+
+    async def _reply(self, raw: bytes, call: Call) -> Reply:
+        request: Any = None
+
+        def read() -> Asking:
+            nonlocal request
+            request = self._parsed(raw, call.id)
+            if request.validate_only:
+                raise _IsAlone
+            return self._read(request, call)
+
+        try:
+            return await call.create_assignment(read)
+        except _IsAlone:
+            return await super()._reply(raw, call)
+        except DomainError as error:
+            return await call.first_reply(request, error)
+
+
+class _IsAlone(Exception):
+    """A call that only asks what would happen: it is no part of a set."""

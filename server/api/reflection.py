@@ -65,7 +65,7 @@ class _Reflection:
         if self._door is not None:
             told = self._door.told_by(context)
             try:
-                self._door.caller(told)
+                self._door.access.caller(told.authorization, told.certificates)
             except InvalidCredentials as error:
                 await abort(context, error, told.call_id)
         count = 0

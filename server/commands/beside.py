@@ -39,6 +39,7 @@ class Beside:
         self._storage = storage
         self.sequence = storage.sequence
         self.ping = storage.ping
+        self.ready = storage.ready
         self.read = storage.read
         self.read_aside = storage.read_aside
 

@@ -27,6 +27,9 @@ class Role(StrEnum):
     UNDERWRITER = "underwriter"  # categories, approvals and reviews, of every platform
 
 
+UNDERWRITER = frozenset({Role.UNDERWRITER})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Platform:
     id: str
@@ -66,7 +69,7 @@ class Caller:
     @property
     def is_underwriter(self) -> bool:
         """And nothing else: its work is with every platform."""
-        return self.roles == {Role.UNDERWRITER}
+        return self.roles == UNDERWRITER
 
 
 def digest_of_secret(secret: str) -> bytes:

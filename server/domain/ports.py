@@ -277,6 +277,9 @@ class Storage(Protocol):
         Raises Conflict, StorageUnavailable (then what was written may be unknown), or what `work` raised.
         """
 
+    async def ready(self) -> None:
+        """Returns when a unit that came now would not wait for what the last one has left to do."""
+
     async def sequence(self, most: int) -> int:
         """Gives committed events that have none their positions; how many. Raises Conflict, StorageUnavailable."""
 

@@ -1,12 +1,15 @@
-"""What is told of each call, whichever way it came: its id, and its line in the log."""
+"""What is told of each call, whichever way it came: its id, and how it ended."""
 
 import re
+import time
+from contextlib import suppress
 from typing import Any
 
 from uuid_utils import uuid7
 
 from server.domain.callers import Caller
 from server.domain.errors import DomainError, Overloaded
+from server.domain.observing import Ended
 from server.service.gate import Gate
 from server.service.once import Reply
 
@@ -24,30 +27,52 @@ def new_call_id() -> str:
     return str(uuid7())
 
 
-def tell(
-    log: Any,
-    gate: Gate,
-    method: str,
-    code: str,
-    seconds: float,
-    call_id: str,
-    *,
-    caller: Caller | None = None,
-    reply: Reply = NOTHING,
-    error: Exception | None = None,
-) -> None:
-    """The line of a call that has ended; those that were refused for load are told together."""
-    if isinstance(error, Overloaded):
-        gate.tell_refused(error)
-        return
-    entry: dict[str, Any] = {"method": method, "code": code, "ms": round(seconds * 1000, 2), "call_id": call_id}
-    if caller is not None:
-        entry["caller"] = caller.actor
-    if reply.outcome or reply.replayed:
-        entry["outcome"] = reply.outcome or "REPLAYED"
-    if error is None:
-        log.info("call", **entry)
-    elif isinstance(error, DomainError):
-        log.info("call", **entry, reason=error.reason)
-    else:
-        log.error("call", **entry, exc_info=error)
+class Line:
+    """What is told of one call, once: to those who count, and as a line in the log."""
+
+    __slots__ = ("_ended", "_gate", "_log", "_method", "_started", "_told", "call_id", "caller")
+
+    def __init__(self, log: Any, gate: Gate, method: str, call_id: str, ended: Ended, started: float) -> None:
+        """`started`: when, by time.perf_counter."""
+        self._log = log
+        self._gate = gate
+        self._method = method
+        self._ended = ended
+        self._started = started
+        self._told = False
+        self.call_id = call_id
+        self.caller: Caller | None = None  # once it is known
+
+    def end(self, code: str = "OK", *, reply: Reply = NOTHING, error: Exception | None = None) -> None:
+        """The call has ended: the first one who says so knows."""
+        if self._told:
+            return
+        self._told = True
+        with suppress(Exception):  # a log that cannot be written (no disk, no reader) changes no answer
+            seconds = time.perf_counter() - self._started
+            self._ended(code, seconds)
+            self._tell(code, seconds, reply, error)
+        if error is not None:
+            error.with_traceback(None)  # which would keep the request until the next look for garbage
+
+    def _tell(self, code: str, seconds: float, reply: Reply, error: Exception | None) -> None:
+        """Those that were refused for load are told together."""
+        if isinstance(error, Overloaded):
+            self._gate.tell_refused(error)
+            return
+        entry: dict[str, Any] = {
+            "method": self._method,
+            "code": code,
+            "ms": round(seconds * 1000, 2),
+            "call_id": self.call_id,
+        }
+        if self.caller is not None:
+            entry["caller"] = self.caller.actor
+        if reply.outcome or reply.replayed:
+            entry["outcome"] = reply.outcome or "REPLAYED"
+        if error is None:
+            self._log.info("call", **entry)
+        elif isinstance(error, DomainError):
+            self._log.info("call", **entry, reason=error.reason)
+        else:
+            self._log.error("call", **entry, exc_info=error)

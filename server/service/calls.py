@@ -24,6 +24,15 @@ from server.service.writer import Writer, each
 
 T = TypeVar("T")
 
+FIRST = Attempt()
+
+Asking = tuple[Context, AssignmentRequest, RequestKey | None]
+"""Who asks for which assignment, and by which key if it may be sent again."""
+
+
+def _ignored(_: Reply) -> None:
+    pass
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Terms:
@@ -55,6 +64,7 @@ class Calls:
         self._create_assignments = create_assignments
         self._settlements = settlements
         self._remote = remote
+        self._when_left = remote.go_on if remote else None
         self._clock = clock
         self.terms = terms
         self.feed = feed
@@ -113,39 +123,49 @@ class Calls:
             change = partial(run, attempt=attempt)
             return self._writer.run_in_set(each, lambda: change, when_left=self._when_left)
 
-        return await self._until_settled(ctx, write, Attempt(request_id=key.request_id if key else ""))
+        attempt = Attempt(request_id=key.request_id if key else "")
+        return await self._settled(await write(attempt), ctx, write, attempt)
 
     async def create_assignment(
-        self, ctx: Context, read: Callable[[], tuple[AssignmentRequest, RequestKey | None]]
+        self,
+        read: Callable[[], Asking],
+        done: Callable[[Reply], object] = _ignored,
     ) -> Reply:
-        """`read` gives what is requested, or raises InvalidFields."""
+        """`read` may raise DomainErrors; `done` is told of the reply once there is one. Both
+        are called together with those of the other calls of a batch."""
 
         def creation(attempt: Attempt) -> Creation:
-            request, key = read()
+            ctx, request, key = read()
             return Creation(ctx=ctx, request=request, key=key, awaited=attempt.awaited, gave_up=attempt.gave_up)
+
+        def told(result: Result) -> None:
+            if isinstance(result, Reply):
+                if result.outcome:  # else it is the repeat of one that was seen
+                    self._observer.decided(result.outcome, result.reasons)
+                done(result)
 
         def run(attempt: Attempt) -> Awaitable[Result]:
             make = partial(creation, attempt)
-            return self._writer.run_in_set(self._create_assignments, make, when_left=self._when_left)
+            return self._writer.run_in_set(self._create_assignments, make, when_done=told, when_left=self._when_left)
 
-        reply = await self._until_settled(ctx, run, Attempt())
-        if reply.outcome:  # else it is the repeat of one that was seen
-            self._observer.decided(reply.outcome, reply.reasons)
-        return reply
+        result = await run(FIRST)
+        return result if isinstance(result, Reply) else await self._settled(result, read()[0], run, FIRST, told)
 
-    async def _until_settled(
-        self, ctx: Context, run: Callable[[Attempt], Awaitable[Result]], attempt: Attempt
+    async def _settled(
+        self,
+        result: Result,
+        ctx: Context,
+        run: Callable[[Attempt], Awaitable[Result]],
+        attempt: Attempt,
+        told: Callable[[Reply], object] = _ignored,
     ) -> Reply:
-        """Runs the call, and again after each policy that it had to wait for."""
-        result = await run(attempt)
+        """Runs the call again after each policy that it had to wait for. `told` is what no unit tells of."""
         while not isinstance(result, Reply):
             if isinstance(result, Asked):
                 assert self._remote is not None, "only a remote carrier is asked outside the unit"  # noqa: S101
-                return await self._remote.carry_out(result)
+                reply = await self._remote.carry_out(result)
+                told(reply)
+                return reply
             settled = await self._settlements.wait(ctx.platform, result.policy)
             result = await run(replace(attempt, awaited=result.policy, gave_up=not settled))
         return result
-
-    @property
-    def _when_left(self) -> Callable[[object], None] | None:
-        return self._remote.go_on if self._remote else None

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from typing import NoReturn
 
 import structlog
 
@@ -29,7 +30,8 @@ class Gate:
 
     def __enter__(self) -> None:
         """Raises Overloaded, ServerStopping."""
-        self.require_room()
+        if self._stopping or self.inside >= self._most:
+            self._refuse()
         self.inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -47,12 +49,16 @@ class Gate:
         self._refused.clear()
 
     def require_room(self) -> None:
-        """For a call that may not come in yet, such as one whose message is to be received. Raises as entering does."""
+        """For a call that arrives, and comes in later, such as one whose message is to be received. Raises as entering
+        does."""
         self._arrived += 1
         self._last_arrival = time.monotonic()
+        if self._stopping or self.inside >= self._most:
+            self._refuse()
+
+    def _refuse(self) -> NoReturn:
         self.require_open()
-        if self.inside >= self._most:
-            raise Overloaded(limit="calls in flight")
+        raise Overloaded(limit="calls in flight")
 
     def require_open(self) -> None:
         """For streams, which have a bound of their own and end otherwise at stop. Raises ServerStopping."""

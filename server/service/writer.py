@@ -47,9 +47,10 @@ class _Call:
     work: SetWork[Any, Any]
     make_request: Callable[[], Any]
     answer: asyncio.Future[Any]
-    when_left: Callable[[Any], object] | None = None
+    when_done: Callable[[Any], object] | None
+    when_left: Callable[[Any], object] | None
+    mark: object  # the observer's
     times_locked: int = 0
-    mark: object = None  # the observer's
     request: Any = None  # made when the call comes into a batch
 
 
@@ -113,34 +114,33 @@ class Writer:
         work: SetWork[R, T],
         make_request: Callable[[], R],
         *,
+        when_done: Callable[[T], object] | None = None,
         when_left: Callable[[T], object] | None = None,
     ) -> Awaitable[T]:
         """Raises DomainErrors: the call's own, ConcurrentUpdate, StorageUnavailable, Overloaded.
 
         `make_request` is called when a batch is formed, for one call after the other; what it raises is its call's own.
+        `when_done` is given the result when it is on disk, before who waits for it goes on; it raises nothing. What
+        is done there for all calls of a batch takes a third of what it takes where each goes on by itself.
         `when_left` is given the result of a caller that was cancelled too late to take its call away.
         """
         if self._closing or len(self._queue) >= self._queue_max:
             raise Overloaded(limit="calls that wait to be written")
-        return self._enqueue(self._queue.append, work, make_request, when_left)
+        return self._enqueue(self._queue.append, work, make_request, when_done, when_left)
 
-    async def _enqueue(
+    def _enqueue(
         self,
         put: Callable[[_Call], None],
         work: SetWork[Any, Any],
         make_request: Callable[[], object],
+        when_done: Callable[[Any], object] | None = None,
         when_left: Callable[[Any], object] | None = None,
-    ) -> Any:
+    ) -> Awaitable[Any]:
         answer = asyncio.get_running_loop().create_future()
-        call = _Call(work, make_request, answer, when_left, mark=self._observer.mark())
+        call = _Call(work, make_request, answer, when_done, when_left, self._observer.mark())
         put(call)
         self._arrived.set()
-        try:
-            return await call.answer
-        except asyncio.CancelledError:
-            if call.answer.done() and not call.answer.cancelled() and not call.answer.exception() and when_left:
-                when_left(call.answer.result())  # it came in the same moment
-            raise
+        return answer if when_left is None else _unless_left(call, when_left)
 
     async def _take_batches(self) -> None:
         loop = asyncio.get_running_loop()
@@ -149,6 +149,7 @@ class Writer:
             if not self._queue:
                 await self._arrived.wait()
             started = loop.time()
+            await self._storage.ready()
             await self._gather()
             if batch := self._next_batch():
                 self._committing = True
@@ -267,11 +268,23 @@ def run_batch(unit: Unit, batch: Sequence[_Call]) -> list[object]:
     return results
 
 
+async def _unless_left(call: _Call, when_left: Callable[[Any], object]) -> Any:
+    try:
+        return await call.answer
+    except asyncio.CancelledError:
+        if call.answer.done() and not call.answer.cancelled() and not call.answer.exception():
+            when_left(call.answer.result())  # it came in the same moment
+        raise
+
+
 def _settle(call: _Call, result: object) -> None:
     if call.answer.done():  # the caller went away
         if call.when_left and not isinstance(result, Exception):
             call.when_left(result)
     elif isinstance(result, Exception):
         call.answer.set_exception(result)
+        call.answer.exception()  # seen: a caller that leaves in this moment does not look at it
     else:
+        if call.when_done:
+            call.when_done(result)
         call.answer.set_result(result)

@@ -62,6 +62,9 @@ class PostgresStorage:
     async def write(self, work: Callable[[Unit], T], *, brief: bool = False) -> T:
         return await greenlet_spawn(self._commits.run, self._writer.sync_engine.connect, work)
 
+    async def ready(self) -> None:
+        """Always."""
+
     async def sequence(self, most: int) -> int:
         return await greenlet_spawn(self._sequence, most)
 

@@ -21,6 +21,8 @@ from sqlalchemy.util.concurrency import await_only, greenlet_spawn, in_greenlet
 from server.domain.callers import EVERY_PLATFORM
 from server.domain.errors import StorageUnavailable
 from server.domain.ports import Unit
+from server.storage import ready
+from server.storage.checkpoints import Checkpoints
 from server.storage.commits import Commits, Waits
 from server.storage.events import EventOf
 from server.storage.failures import translated
@@ -59,6 +61,7 @@ class SqliteStorage:
         self._writer_thread = ThreadPoolExecutor(1, "sqlite-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
         self._aside_thread = ThreadPoolExecutor(1, "sqlite-aside")
+        self._checkpoints = None if beside else Checkpoints(self._writer, self._writer_thread)
         self._commits = Commits(event_of, _Waits(self._writer_thread))
 
     def hold(self) -> None:
@@ -82,9 +85,18 @@ class SqliteStorage:
         return await _in_thread(self._aside_thread, self._read, self._aside, work)
 
     async def write(self, work: Callable[[Unit], T], *, brief: bool = False) -> T:
-        if brief:
+        try:
+            if not brief:
+                return await _in_thread(self._writer_thread, self._write, work)
+            await self.ready()
             return await greenlet_spawn(self._write, work)
-        return await _in_thread(self._writer_thread, self._write, work)
+        finally:
+            if self._checkpoints is not None:
+                self._checkpoints.start_if_due()
+
+    async def ready(self) -> None:
+        if self._checkpoints is not None:
+            await self._checkpoints.over()
 
     async def sequence(self, most: int) -> int:
         """Nothing is left to do: units give positions themselves."""
@@ -216,6 +228,6 @@ def _engine(path: Path, begin: str, pragmas: tuple[str, ...], size: int) -> Engi
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
         # A plain BEGIN takes the write lock only at the first write, and then may fail at once.
-        connection.exec_driver_sql(begin)
+        ready.run(connection, begin, ())
 
     return engine

@@ -105,11 +105,16 @@ class EnumTuple(TypeDecorator[tuple[IntEnum, ...]]):
         super().__init__()
         self.enum = enum
 
-    def process_bind_param(self, value: Iterable[IntEnum] | None, dialect: Dialect) -> str:
-        return ",".join([str(int(item)) for item in value]) if value else ""
+    # Not `process_bind_param`, as above.
+    def bind_processor(self, dialect: Dialect) -> Callable[[Iterable[IntEnum] | None], str]:
+        return _numbers
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return _enum_tuple(self.enum, value) if value else ()
+
+
+def _numbers(values: Iterable[IntEnum] | None) -> str:
+    return ",".join([str(int(item)) for item in values]) if values else ""
 
 
 @lru_cache(1_000)
@@ -123,8 +128,13 @@ class TextTuple(TypeDecorator[tuple[str, ...]]):
     impl = String
     cache_ok = True
 
-    def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> str:
-        return ",".join(value or ())
+    # Not `process_bind_param`, as above.
+    def bind_processor(self, dialect: Dialect) -> Callable[[Iterable[str] | None], str]:
+        return _ids
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...]:
         return tuple(value.split(",")) if value else ()
+
+
+def _ids(values: Iterable[str] | None) -> str:
+    return ",".join(values or ())

@@ -74,7 +74,7 @@ class Call:
         return await self._calls.change_or_wait(self.ctx, self.key, result)
 
     async def create_assignment(self, wanted: AssignmentRequest) -> Reply:
-        return await self._calls.create_assignment(self.ctx, lambda: (wanted, self.key))
+        return await self._calls.create_assignment(lambda: (self.ctx, wanted, self.key))
 
     async def kept(self) -> Reply | None:
         """The first response to this very request, when it was sent before and is kept."""

@@ -26,7 +26,7 @@ from server.service.parsing import parsed
 from server.web import errors, stored
 from server.web.asked import Changes
 from server.web.call import Call
-from server.web.noted import Line, code_of
+from server.web.noted import code_of, line_of
 from server.web.operation import Answer, Operation
 from server.web.shown import ApplicationSession, listed
 
@@ -48,24 +48,25 @@ class Handler:
         self._began = observer.call(operation.rpc, streamed=False)
 
     async def answer(self, request: Request) -> Response:
-        caller, reply, error = None, Reply(b""), None
-        line = Line(self._operation.name, self._began, self._gate, request)
+        reply, error = Reply(b""), None
+        line = line_of(self._operation.name, self._began, self._gate, request)
         try:
+            self._gate.require_room()
             with self._gate:
-                caller = self._calls.access.caller(_authorization(request))
+                line.caller = caller = self._calls.access.caller(_authorization(request))
                 roles.require(caller, self._operation.rpc)
                 with self._calls.access.admitted(caller):
                     reply = await self._answer(request, caller)
         except ClientDisconnect:
-            line.end("CANCELLED", caller=caller)
+            line.end("CANCELLED")
             return Response(status_code=400)  # nobody reads it
         except asyncio.CancelledError:
-            line.end("CANCELLED", caller=caller)
+            line.end("CANCELLED")
             raise
         except Exception as raised:
             error = raised
         response = failed(self._own(error), line.call_id) if error else self._succeeded(reply, line.call_id)
-        line.end(code_of(response, error), error, caller=caller, reply=reply)
+        line.end(code_of(response, error), reply=reply, error=error)
         if isinstance(error, PlatformLimited):
             await self._calls.access.hold()
         return response

@@ -117,9 +117,3 @@ def test_what_was_not_cancelled_is_not_told_as_cancelled() -> None:
     books = Books("cn_a")
     assert not list(assignment_is_told_as_cancelled_once(books, entry(1, 0), TERMS))
     assert list(assignment_is_told_as_cancelled_once(books, entry(1, 1), TERMS)) == [("an_a",)]
-
-
-def test_decisions_about_nothing_are_told_by_nothing() -> None:
-    nothing = Entry("cn_a", "an_a", None, ())
-    assert not list(assignment_is_told_as_created_once(Books("cn_a"), nothing, TERMS))
-    assert not list(assignment_is_told_as_cancelled_once(Books("cn_a"), nothing, TERMS))

@@ -3,8 +3,8 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -98,14 +98,14 @@ class Gate:
             await busy
 
 
-async def queued(*calls: Callable[[], object]) -> list[asyncio.Task[object]]:
+async def queued(*calls: Callable[[], Awaitable[object]]) -> list[asyncio.Future[object]]:
     """Starts the calls in order, and lets each of them get into the queue."""
-    tasks = [asyncio.create_task(call()) for call in calls]  # type: ignore[arg-type]
+    tasks = [asyncio.ensure_future(call()) for call in calls]
     await asyncio.sleep(0)
     return tasks
 
 
-async def results(tasks: Sequence[asyncio.Task[object]]) -> list[object]:
+async def results(tasks: Sequence[asyncio.Future[object]]) -> list[object]:
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -276,6 +276,26 @@ async def test_a_call_that_asks_what_cannot_be_is_refused_alone(storage: SqliteS
     assert asked == ["a", "bad", "b"]
     assert work.runs == 2
     assert await written(storage, "a", "bad", "b") == {"a", "b"}
+
+
+async def test_what_is_done_with_a_result_is_done_for_a_whole_batch_before_anybody_goes_on(
+    storage: SqliteStorage, writer: Writer
+) -> None:
+    seen: list[str] = []
+
+    def some(_: Unit, requests: Sequence[str]) -> list[str | DomainError]:
+        return [NotFound("job", name) if name == "bad" else name for name in requests]
+
+    async def call(name: str) -> None:
+        with suppress(NotFound):
+            await writer.run_in_set(some, lambda: name, when_done=lambda result: seen.append(f"done {result}"))
+        seen.append(f"{name} goes on")
+
+    async with Gate().closed(writer):
+        tasks = await queued(*(partial(call, name) for name in ("a", "left", "bad", "b")))
+        tasks[1].cancel()
+    await results(tasks)
+    assert seen == ["done a", "done b", "a goes on", "bad goes on", "b goes on"]
 
 
 # Bounds.

@@ -1,7 +1,9 @@
 """optin.v1.AssignmentService."""
 
 import asyncio
+from collections.abc import Awaitable
 from functools import cache
+from typing import ClassVar
 
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
@@ -13,10 +15,10 @@ from server.api.call import Call
 from server.api.parse import parse
 from server.api.requests.assignments import ExtendAssignment, ListAssignments, ListBindingDecisions, creation
 from server.api.wire import sized, tag
-from server.domain.decision import AssignmentRequest
 from server.domain.errors import InvalidFields, Violation
 from server.domain.records import Assignment
 from server.service import assignments, extending
+from server.service.calls import Asking
 from server.service.events import Rendered
 from server.service.fields import CancelRequest, IdRequest
 from server.service.once import Reply
@@ -53,6 +55,12 @@ def rendered(assignment: Assignment) -> Rendered:
     return Rendered(response=ASSIGNMENT + body + _outcome(message.binding.outcome), data=EVENTS_ASSIGNMENT + body)
 
 
+def asking(request: pb.CreateAssignmentRequest, call: Call) -> Asking:
+    """Raises InvalidFields."""
+    wanted = creation(request, call.ctx.now, past_allowed=call.past_starts_allowed)
+    return call.ctx, wanted, call.key(request)
+
+
 def _result(answer: Message | Reply) -> pb.BatchCreateAssignmentsResponse.Result:
     if isinstance(answer, Status):
         return pb.BatchCreateAssignmentsResponse.Result(error=answer)
@@ -63,16 +71,18 @@ def _result(answer: Message | Reply) -> pb.BatchCreateAssignmentsResponse.Result
 
 
 class AssignmentService:
-    async def CreateAssignment(
-        self, request: pb.CreateAssignmentRequest, call: Call
-    ) -> Reply | pb.CreateAssignmentResponse:
-        def wanted() -> AssignmentRequest:
-            return creation(request, call.ctx.now, past_allowed=call.past_starts_allowed)
+    in_sets: ClassVar = {"CreateAssignment": asking}
 
-        if not request.validate_only:
-            return await call.create_assignment(request, wanted)
-        valid = wanted()
-        return created(await call.read(lambda unit: assignments.preview(unit, call.ctx, valid)))
+    def CreateAssignment(
+        self, request: pb.CreateAssignmentRequest, call: Call
+    ) -> Awaitable[Reply | pb.CreateAssignmentResponse]:
+        if request.validate_only:
+            return self._preview(request, call)
+        return call.create_assignment(lambda: asking(request, call))
+
+    async def _preview(self, request: pb.CreateAssignmentRequest, call: Call) -> pb.CreateAssignmentResponse:
+        ctx, wanted, _ = asking(request, call)
+        return created(await call.read(lambda unit: assignments.preview(unit, ctx, wanted)))
 
     async def BatchCreateAssignments(
         self, request: pb.BatchCreateAssignmentsRequest, call: Call

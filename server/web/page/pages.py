@@ -29,7 +29,7 @@ from server.service.steps import LONGEST_USER_AGENT
 from server.web import shown
 from server.web.call import Call
 from server.web.http import bytes_of
-from server.web.noted import Line, code_of
+from server.web.noted import code_of, line_of
 from server.web.page import leaving, refusals, view
 from server.web.page.html import HEADERS
 from server.web.page.rate import Rate
@@ -65,9 +65,10 @@ class Pages:
     async def answer(self, request: Request) -> Response:
         """Never raises but what ends the request: each error is a page."""
         texts = texts_for(request.headers.get("accept-language", ""))
-        line = Line(_name(request), self._began[_method(request)], self._gate, request)
+        line = line_of(_name(request), self._began[_method(request)], self._gate, request)
         error: Exception | None = None
         try:
+            self._gate.require_room()
             with self._gate:
                 response = await self._answer(request, texts)
             response.headers["request-id"] = line.call_id
@@ -80,7 +81,7 @@ class Pages:
         except Exception as raised:
             error = raised
             response = refusals.page(raised, texts, line.call_id)
-        line.end(code_of(response, error), error)
+        line.end(code_of(response, error), error=error)
         return response
 
     async def _answer(self, request: Request, texts: Texts) -> Response:
