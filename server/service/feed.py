@@ -24,7 +24,8 @@ from server.service.events import position_of
 
 log = structlog.get_logger()
 
-MOST_EVENTS = 100  # in a message: 4 MiB, which clients take at most, hold them even with the largest contractors
+MOST_EVENTS = 250  # in a look: what comes between two rounds at the highest rate
+MOST_BYTES = 1024 * 1024  # in a message of several events: clients take 4 MiB at most
 MOST_MESSAGES = 50  # that wait for a watcher
 MOST_PLACED = 500  # in one transaction of the sequencer
 POLL_SECONDS = 0.1  # for what other processes commit
@@ -69,8 +70,20 @@ class News:
                 and event.platform == wanted.platform
                 and (not wanted.types or event.type in wanted.types)
             ]
-            self._chosen[key] = [b"".join(parts)] if wanted.batched and parts else parts
+            self._chosen[key] = list(_together(parts)) if wanted.batched else parts
         return self._chosen[key]
+
+
+def _together(parts: Sequence[bytes]) -> Iterator[bytes]:
+    """As few messages as may be."""
+    start, size = 0, 0
+    for end, part in enumerate(parts):
+        if end > start and size + len(part) > MOST_BYTES:
+            yield b"".join(parts[start:end])
+            start, size = end, 0
+        size += len(part)
+    if parts:
+        yield b"".join(parts[start:])
 
 
 def place(event: Event) -> int:

@@ -31,7 +31,8 @@ class Checkpoints:
         """After a unit."""
         if self._connection is None:
             return
-        with suppress(sqlite3.Error):  # closed after a unit that failed: the next one is on another
+        # It is closed after some units that failed: the next one is on another. At a stop the thread takes no more.
+        with suppress(sqlite3.Error, RuntimeError):
             rows = self._connection.total_changes
             if rows - self._rows >= ROWS:
                 self._rows = rows

@@ -9,7 +9,19 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from server.domain.events import Event, EventType, Subject
 from server.domain.outbox import EventFilter
@@ -25,8 +37,11 @@ EventOf = Callable[[EventType, Subject, datetime], Event]
 HELD = select(event_sequence.c.last).with_for_update()
 TAKE = update(event_sequence).values(last=event_sequence.c.last + bindparam("count"))
 TAKEN = TAKE.returning(event_sequence.c.last)
-WAITING = select(events.c.id).where(events.c.position.is_(None)).order_by(events.c.id).limit(bindparam("most"))
-PLACE = update(events).where(events.c.id == bindparam("event")).values(position=bindparam("place"))
+NTH = func.row_number().over(order_by=events.c.id).label("nth")
+FIRST = select(events.c.id, NTH).where(events.c.position.is_(None)).order_by(events.c.id).limit(bindparam("most"))
+WAITING = FIRST.subquery()
+LAST: BindParameter[int] = bindparam("last", type_=BigInteger)
+PLACE = update(events).where(events.c.id == WAITING.c.id).values(position=LAST + WAITING.c.nth)
 ANY_WAITS = select(
     or_(exists().where(events.c.position.is_(None)), exists().where(trail.c.number.is_(None))),
 )
@@ -132,12 +147,10 @@ def sequence(connection: Connection, most: int) -> int:
     those events a position, and who comes next sees ours.
     """
     last = connection.scalar(HELD) or 0
-    ids: Sequence[Any] = connection.scalars(WAITING, {"most": most}).all()
-    if ids:
-        places = [{"event": id_, "place": place} for place, id_ in enumerate(ids, last + 1)]
-        connection.execute(PLACE, places)
-        connection.execute(TAKE, {"count": len(ids)})
-    return len(ids)
+    placed = connection.execute(PLACE, {"last": last, "most": most}).rowcount
+    if placed:
+        connection.execute(TAKE, {"count": placed})
+    return placed
 
 
 def any_waits(connection: Connection) -> bool:

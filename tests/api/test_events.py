@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from server.api.servicers.events import told
 from server.app import EVENT_OF, running
 from server.config import Settings
-from server.domain.events import EventType
+from server.domain.events import Event, EventType
 from server.domain.ports import Unit
 from server.service import expiry, feed
 from server.storage import open_storage
@@ -256,6 +257,28 @@ class NewsOf:
 
     def of(self, wanted: feed.Wanted, _: int) -> list[bytes]:
         return [b"news"] if wanted.platform == self._platform else []
+
+
+def test_a_batched_message_is_no_larger_than_clients_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "MOST_BYTES", 10)
+    events = [
+        Event(
+            id=f"ev_{position}",
+            platform="pf_1",
+            type=EventType.POLICY_ACTIVE,
+            resource="pl_1",
+            create_time=NOW,
+            data=b"x" * size,
+            position=position,
+        )
+        for position, size in enumerate((4, 6, 1, 30, 9, 1), 1)
+    ]
+    news = feed.News(events, lambda event, **_: event.data)
+    together = feed.Wanted(platform="pf_1", types=frozenset(), batched=True)
+    assert [len(message) for message in news.of(together, 0)] == [10, 1, 30, 10]
+    assert [len(message) for message in news.of(together, 4)] == [10]
+    assert list(news.of(together, 6)) == []
+    assert [len(message) for message in news.of(replace(together, batched=False), 0)] == [4, 6, 1, 30, 9, 1]
 
 
 async def test_a_watcher_that_does_not_keep_up_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,7 +149,7 @@ class WatchEventsResponse(_message.Message):
 
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Event]:
-        """The events, oldest first: 1 to 100 where the request was `batched`, otherwise none."""
+        """The events, oldest first: one or more where the request was `batched`, up to 1 MiB, otherwise none."""
 
     def __init__(
         self,
