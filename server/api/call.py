@@ -53,10 +53,6 @@ class Call:
         self._ctx: Context | None = None
 
     @property
-    def id(self) -> str:
-        return self._line.call_id
-
-    @property
     def ctx(self) -> Context:
         """Made when it is first asked for: of a call that is done with others, together with theirs."""
         if self._ctx is None:

@@ -105,7 +105,8 @@ class _Handler:
             if not isinstance(raw, bytes):
                 await self._left_or_malformed()
             with self._gate, admitted:
-                reply = await self._reply(raw, Call(self._calls, self._name, line, caller))
+                call = Call(self._calls, self._name, line, caller)
+                reply = await self._answer(self._parsed(raw, line.call_id), call)
             line.end(reply=reply)
         except asyncio.CancelledError:  # the caller went away, or its deadline has passed
             line.end("CANCELLED")
@@ -135,8 +136,8 @@ class _Handler:
         except Exception as error:
             await self._refuse(context, error, line)
 
-    async def _reply(self, raw: bytes, call: Call) -> Reply:
-        answer = await call.answer(self._call, self._parsed(raw, call.id))
+    async def _answer(self, request: Message, call: Call) -> Reply:
+        answer = await call.answer(self._call, request)
         return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
     def _line(self, context: Context) -> tuple[Line, Told]:
@@ -181,30 +182,17 @@ class _Handler:
 
 
 class _InSet(_Handler):
-    """Of the method that creates an assignment. Its message is parsed, read and logged with those of its batch: between
-    what gRPC does for one call and the next, the same would take several times as long."""
+    """Of the method that creates an assignment. What a call says is read, and its end told, with those of its batch:
+    between what gRPC does for one call and the next, the same would take several times as long."""
 
     def __init__(self, *of_a_method: Any, read: Callable[[Any, Call], Asking]) -> None:
         super().__init__(*of_a_method)
         self._read = read
 
-    async def _reply(self, raw: bytes, call: Call) -> Reply:
-        request: Any = None
-
-        def read() -> Asking:
-            nonlocal request
-            request = self._parsed(raw, call.id)
-            if request.validate_only:
-                raise _IsAlone
-            return self._read(request, call)
-
+    async def _answer(self, request: Any, call: Call) -> Reply:
+        if request.validate_only:
+            return await super()._answer(request, call)
         try:
-            return await call.create_assignment(read)
-        except _IsAlone:
-            return await super()._reply(raw, call)
+            return await call.create_assignment(lambda: self._read(request, call))
         except DomainError as error:
             return await call.first_reply(request, error)
-
-
-class _IsAlone(Exception):
-    """A call that only asks what would happen: it is no part of a set."""

@@ -14,7 +14,7 @@ class Context:
     platform: str  # whose resources it is about: the caller's, but where an underwriter works for another
     caller: Caller
     action: str  # the method's full name
-    now: datetime  # when the call arrived
+    now: datetime  # when the call arrived; of one that is done in a set, when its batch was formed
     withholds_premium: bool  # whether the platform does, for all its contractors
     session_ttl: timedelta  # how long an application may take
     face: Face = Face.GRPC

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 MOST_EVENTS = 250  # in a look: what comes between two rounds at the highest rate
 MOST_BYTES = 1024 * 1024  # in a message of several events: clients take 4 MiB at most
-MOST_MESSAGES = 50  # that wait for a watcher
+MOST_MESSAGES = 20  # that wait for a watcher
 MOST_PLACED = 500  # in one transaction of the sequencer
 POLL_SECONDS = 0.1  # for what other processes commit
 KNOWN_SECONDS = 0.25  # between two looks at watchers' keys

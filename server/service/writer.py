@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -120,8 +121,8 @@ class Writer:
         """Raises DomainErrors: the call's own, ConcurrentUpdate, StorageUnavailable, Overloaded.
 
         `make_request` is called when a batch is formed, for one call after the other; what it raises is its call's own.
-        `when_done` is given the result when it is on disk, before who waits for it goes on; it raises nothing. What
-        is done there for all calls of a batch takes a third of what it takes where each goes on by itself.
+        `when_done` is given the result when it is on disk, before who waits for it goes on. What is done
+        there for all calls of a batch takes a third of what it takes where each goes on by itself.
         `when_left` is given the result of a caller that was cancelled too late to take its call away.
         """
         if self._closing or len(self._queue) >= self._queue_max:
@@ -215,7 +216,8 @@ class Writer:
             results = await self._storage.write(lambda unit: run_batch(unit, batch), brief=brief)
             failed = False
         finally:
-            self._observer.wrote([call.mark for call in batch], time.perf_counter() - started, failed=failed)
+            marks, seconds = [call.mark for call in batch], time.perf_counter() - started
+            _tell(partial(self._observer.wrote, marks, seconds, failed=failed))
         return results
 
     def _settle_all(self, batch: Sequence[_Call], results: Sequence[object]) -> None:
@@ -286,5 +288,13 @@ def _settle(call: _Call, result: object) -> None:
         call.answer.exception()  # seen: a caller that leaves in this moment does not look at it
     else:
         if call.when_done:
-            call.when_done(result)
+            _tell(partial(call.when_done, result))
         call.answer.set_result(result)
+
+
+def _tell(told: Callable[[], object]) -> None:
+    """What goes wrong where something is only told must not end the writer, nor have what is on disk run again."""
+    try:
+        told()
+    except Exception:
+        log.exception("not told")

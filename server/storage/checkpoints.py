@@ -11,6 +11,7 @@ from functools import partial
 
 from sqlalchemy import Engine, event
 
+WRAPS = 2**32 - 1  # where the driver's count of rows begins again
 ROWS = 300  # written since the last one: less than SQLite's own thousand pages, which is left as a bound
 
 
@@ -34,7 +35,7 @@ class Checkpoints:
         # It is closed after some units that failed: the next one is on another. At a stop the thread takes no more.
         with suppress(sqlite3.Error, RuntimeError):
             rows = self._connection.total_changes
-            if rows - self._rows >= ROWS:
+            if (rows - self._rows) & WRAPS >= ROWS:
                 self._rows = rows
                 run = partial(_checkpoint, self._connection)
                 self._running = asyncio.get_running_loop().run_in_executor(self._thread, run)

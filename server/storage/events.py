@@ -41,7 +41,9 @@ NTH = func.row_number().over(order_by=events.c.id).label("nth")
 FIRST = select(events.c.id, NTH).where(events.c.position.is_(None)).order_by(events.c.id).limit(bindparam("most"))
 WAITING = FIRST.subquery()
 LAST: BindParameter[int] = bindparam("last", type_=BigInteger)
-PLACE = update(events).where(events.c.id == WAITING.c.id).values(position=LAST + WAITING.c.nth)
+PLACE = (
+    update(events).where(events.c.id == WAITING.c.id).values(position=LAST + WAITING.c.nth).returning(events.c.position)
+)
 ANY_WAITS = select(
     or_(exists().where(events.c.position.is_(None)), exists().where(trail.c.number.is_(None))),
 )
@@ -147,10 +149,10 @@ def sequence(connection: Connection, most: int) -> int:
     those events a position, and who comes next sees ours.
     """
     last = connection.scalar(HELD) or 0
-    placed = connection.execute(PLACE, {"last": last, "most": most}).rowcount
+    placed = connection.scalars(PLACE, {"last": last, "most": most}).all()
     if placed:
-        connection.execute(TAKE, {"count": placed})
-    return placed
+        connection.execute(TAKE, {"count": max(placed) - last})
+    return len(placed)
 
 
 def any_waits(connection: Connection) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy import event, make_url
 
 from server.app import EVENT_OF
 from server.domain.errors import ConcurrentUpdate, DomainError, NotFound, Overloaded, StorageUnavailable
+from server.domain.observing import Observer
 from server.domain.ports import Conflict, Unit
 from server.domain.requests import StoredRequest
 from server.service.writer import LOCKED, MAX_TRIES, MOST_BRIEF, Locked, Writer
@@ -296,6 +297,29 @@ async def test_what_is_done_with_a_result_is_done_for_a_whole_batch_before_anybo
         tasks[1].cancel()
     await results(tasks)
     assert seen == ["done a", "done b", "a goes on", "bad goes on", "b goes on"]
+
+
+async def test_what_goes_wrong_in_telling_neither_ends_the_writer_nor_repeats_a_unit(storage: SqliteStorage) -> None:
+    class Broken(Observer):
+        def wrote(self, marks: Sequence[object], seconds: float, *, failed: bool) -> None:
+            raise OSError
+
+    def breaks(_: str) -> None:
+        raise OSError
+
+    runs: list[Sequence[str]] = []
+
+    def work(_: Unit, requests: Sequence[str]) -> Sequence[str]:
+        runs.append(list(requests))
+        return requests
+
+    writer = Writer(storage, batch_max=64, queue_max=2_000, observer=Broken())
+    writer.start()
+    for _ in range(2):
+        tasks = await queued(*(partial(writer.run_in_set, work, partial(str, n), when_done=breaks) for n in "ab"))
+        assert await results(tasks) == ["a", "b"]
+    await writer.close()
+    assert runs == [["a", "b"]] * 2
 
 
 # Bounds.
