@@ -60,7 +60,7 @@ IN_THE_LOG = re.compile(r'Traceback|"exception":|"level":"(?:error|critical)"|ER
 # gets any of these; the last is a path that is not UTF-8.
 BY_GRPC = re.compile(
     rb"grpc-message: (?:Error parsing '[^']*' metadata|Metadata keys cannot be zero length|Illegal header key: "
-    rb"|Compression bit set but no encoding configured|Decompression failed due to zlib error"
+    rb"|Compression bit set but no encoding configured|Decompression failed due to (?:zlib|data) error"
     rb"|Unexpected <class 'UnicodeDecodeError'>: 'utf-8' codec can't decode byte 0x.. in position \d+: [a-z ]*$)"
 )
 NEVER = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
