@@ -71,20 +71,14 @@ class Call:
         if self._caller.is_underwriter:
             await self._go_where_the_work_is(request)
         try:
-            answer = await method(request, self)
-        except DomainError as error:
-            answer = await self.first_reply(request, error)
-        return self._linked(answer) if self._method in links.RESPONSES else answer
-
-    async def first_reply(self, request: Message, error: DomainError) -> Reply:
-        """What was answered when this request was sent for the first time. Raises the error where it was not.
-
-        A repeat may be refused where the first was not: days go by, and another server may have done it just now.
-        """
-        key = None if isinstance(error, Retryable) else self.key(request)
-        if key and (first := await self.read(lambda unit: kept(unit, key))):
-            return first
-        raise error
+            return self._linked(await method(request, self))
+        except Retryable:
+            raise
+        except DomainError:
+            # A repeat may be refused where the first was not: days go by, and another server may have done it just now.
+            if first := await self._kept(request):
+                return self._linked(first)
+            raise
 
     async def answer_item(self, method: Method, request: Message) -> Message | Reply | Status:
         """What `method` would have answered to a call of its own; errors as their status."""
@@ -97,6 +91,8 @@ class Call:
             return status_of(error, self._line.call_id)
 
     def _linked(self, answer: Message | Reply) -> Message | Reply:
+        if self._method not in links.RESPONSES:
+            return answer
         return links.put_into(answer, self._method, partial(self._calls.link, self.ctx))
 
     async def _go_where_the_work_is(self, request: Message) -> None:
@@ -144,6 +140,11 @@ class Call:
     def watch(self, after: str, types: frozenset[EventType], *, batched: bool) -> AsyncGenerator[bytes, None]:
         wanted = Wanted(platform=self.ctx.platform, types=types, batched=batched)
         return self._calls.feed.watch(wanted, after, self._still_known)
+
+    async def _kept(self, request: Message) -> Reply | None:
+        """The first response to this very request, when it was sent before and is kept."""
+        key = self.key(request)
+        return await self.read(lambda unit: kept(unit, key)) if key else None
 
     def key(self, request: Message) -> RequestKey | None:
         """Same request id, same method, same contents: the same request (spec 8)."""

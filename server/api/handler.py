@@ -23,11 +23,11 @@ from server.api.door import Door, Told
 from server.api.redact import in_a_line
 from server.api.statuses import MalformedRequest, abort, code_of
 from server.domain.callers import Caller
-from server.domain.errors import DomainError, Overloaded, PlatformLimited
+from server.domain.errors import Overloaded, PlatformLimited
 from server.domain.observing import Observer
 from server.service import roles
 from server.service.call_log import CALL_ID, NOTHING, Line
-from server.service.calls import Asking, Calls
+from server.service.calls import Calls
 from server.service.gate import Gate
 from server.service.once import Reply
 
@@ -50,15 +50,10 @@ class Servicer(Protocol):
 def service_handler(
     service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate, door: Door, observer: Observer
 ) -> grpc.GenericRpcHandler:
-    in_sets = getattr(servicer, "in_sets", {})
-
-    def handler(method: MethodDescriptor) -> "_Handler":
-        call = getattr(servicer, method.name)
-        if method.name in in_sets:
-            return _InSet(method, call, calls, gate, door, observer, read=in_sets[method.name])
-        return _Handler(method, call, calls, gate, door, observer)
-
-    handlers = {method.name: _handler(handler(method), method) for method in service.methods}
+    handlers = {
+        method.name: _handler(_Handler(method, getattr(servicer, method.name), calls, gate, door, observer), method)
+        for method in service.methods
+    }
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
@@ -106,7 +101,8 @@ class _Handler:
                 await self._left_or_malformed()
             with self._gate, admitted:
                 call = Call(self._calls, self._name, line, caller)
-                reply = await self._answer(self._parsed(raw, line.call_id), call)
+                answer = await call.answer(self._call, self._parsed(raw, line.call_id))
+            reply = answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
             line.end(reply=reply)
         except asyncio.CancelledError:  # the caller went away, or its deadline has passed
             line.end("CANCELLED")
@@ -135,10 +131,6 @@ class _Handler:
             raise
         except Exception as error:
             await self._refuse(context, error, line)
-
-    async def _answer(self, request: Message, call: Call) -> Reply:
-        answer = await call.answer(self._call, request)
-        return answer if isinstance(answer, Reply) else Reply(answer.SerializeToString())
 
     def _line(self, context: Context) -> tuple[Line, Told]:
         started = time.perf_counter()
@@ -179,20 +171,3 @@ class _Handler:
         """No message came. Raises CancelledError when that is because the caller left, else MalformedRequest."""
         await asyncio.sleep(LEAVING_SECONDS)
         raise MalformedRequest(message_type=self._request.DESCRIPTOR.full_name)
-
-
-class _InSet(_Handler):
-    """Of the method that creates an assignment. What a call says is read, and its end told, with those of its batch:
-    between what gRPC does for one call and the next, the same would take several times as long."""
-
-    def __init__(self, *of_a_method: Any, read: Callable[[Any, Call], Asking]) -> None:
-        super().__init__(*of_a_method)
-        self._read = read
-
-    async def _answer(self, request: Any, call: Call) -> Reply:
-        if request.validate_only:
-            return await super()._answer(request, call)
-        try:
-            return await call.create_assignment(lambda: self._read(request, call))
-        except DomainError as error:
-            return await call.first_reply(request, error)

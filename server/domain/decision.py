@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from server.domain import matching
@@ -45,10 +45,10 @@ class Facts:
     opt_ins: Sequence[ApplicationSession]  # the contractor's general opt-ins, of every state and status
     policies: Sequence[Policy]  # the contractor's
     platform_withholds: bool
-    work_state: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "work_state", self.job.work_state(self.contractor))  # once: it is asked for often
+    @property
+    def work_state(self) -> str:
+        return self.job.work_state(self.contractor)
 
     @property
     def withholding(self) -> str:

@@ -3,6 +3,7 @@
 import re
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from uuid_utils import uuid7
@@ -27,21 +28,18 @@ def new_call_id() -> str:
     return str(uuid7())
 
 
+@dataclass(slots=True, eq=False)
 class Line:
     """What is told of one call, once: to those who count, and as a line in the log."""
 
-    __slots__ = ("_ended", "_gate", "_log", "_method", "_started", "_told", "call_id", "caller")
-
-    def __init__(self, log: Any, gate: Gate, method: str, call_id: str, ended: Ended, started: float) -> None:
-        """`started`: when, by time.perf_counter."""
-        self._log = log
-        self._gate = gate
-        self._method = method
-        self._ended = ended
-        self._started = started
-        self._told = False
-        self.call_id = call_id
-        self.caller: Caller | None = None  # once it is known
+    _log: Any
+    _gate: Gate
+    _method: str
+    call_id: str
+    _ended: Ended
+    _started: float  # by time.perf_counter
+    caller: Caller | None = None  # once it is known
+    _told: bool = False
 
     def end(self, code: str = "OK", *, reply: Reply = NOTHING, error: Exception | None = None) -> None:
         """The call has ended: the first one who says so knows."""

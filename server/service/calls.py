@@ -149,6 +149,7 @@ class Calls:
             return self._writer.run_in_set(self._create_assignments, make, when_done=told, when_left=self._when_left)
 
         result = await run(FIRST)
+        # Where a carrier is asked or waited for, it is read once more for the platform alone.
         return result if isinstance(result, Reply) else await self._settled(result, read()[0], run, FIRST, told)
 
     async def _settled(

@@ -1,6 +1,6 @@
 """SQLite's checkpoints: what its log holds is written into the file between two units, while answers go out.
 
-SQLite itself does it inside every so manieth COMMIT, whose callers then wait for a thousand pages at random places.
+SQLite itself does it inside a COMMIT once there are a thousand pages, and that one's callers wait for all of them.
 """
 
 import asyncio

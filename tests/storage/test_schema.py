@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,44 +13,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, insert, inspect, make_url, select, text
+from sqlalchemy import Connection, Table, create_engine, insert, inspect, make_url, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from server.domain.enums import AssignmentStatus, BindingOutcome, BindingWorkflow, CoverageType
 from server.domain.errors import StorageUnavailable
+from server.domain.records import DecisionRecord
 from server.storage import schema
+from server.storage.assignments import ASSIGNMENT_OF, DECISION_OF
+from server.storage.rows import Places
 from server.storage.schema import SchemaOfOthers, SchemaTooNew, SchemaTooOld
 from server.storage.tables import assignments, decisions, metadata
+from tests.storage import records
 from tests.support.postgres import PostgresCluster
 
 T = TypeVar("T")
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-CREATED = {
-    "job": "jb_1",
-    "coverage_types": (CoverageType.GENERAL,),
-    "effective_time": NOON,
-    "end_time": NOON,
-    "work_state": "CA",
-    "category_code": "jc_1",
-    "status": AssignmentStatus.ACTIVE,
-    "create_time": NOON,
-    "decision": 2,
-    "outcome": BindingOutcome.COVERAGE_REUSED,
-}
-DECIDED = {
-    "decide_time": NOON,
-    "trigger": "assignment.created",
-    "outcome": BindingOutcome.COVERAGE_REUSED,
-    "workflow": BindingWorkflow.GENERAL_OPT_IN,
-    "policies": ("pl_1",),
-    "application_session": "ias_1",
-    "reasons": (),
-    "net_rate": 250,
-    "standard_workflow_coverage_types": (CoverageType.GENERAL,),
-    "facts": {"work_state": "CA"},
-}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -154,6 +131,12 @@ async def test_migrating_twice_changes_nothing(empty_url: str) -> None:
     assert await on(empty_url, execute("SELECT contractor FROM emails")) == ["c"]
 
 
+def row_of(table: Table, places: Places, record: DecisionRecord) -> dict[str, Any]:
+    found_in = dict(places)
+    names = [column.name for column in table.columns]
+    return {name: attrgetter(found_in.get(name, name))(record) for name in names}
+
+
 async def test_decisions_outlast_the_migration_that_orders_them(empty_url: str) -> None:
     def made_before(connection: Connection) -> list[Any]:
         config = Config(attributes={"connection": connection})
@@ -162,11 +145,12 @@ async def test_decisions_outlast_the_migration_that_orders_them(empty_url: str) 
         if connection.dialect.name == "postgresql":  # the contractor and the job are nobody's
             for its in ("contractor", "job"):
                 connection.execute(text(f"ALTER TABLE assignments DROP CONSTRAINT fk_assignments_{its}"))
-        for contractor, assignment in (("cn_2", "an_1"), ("cn_1", "an_2")):
-            whose = {"contractor": contractor, "platform": "pf_1"}
-            connection.execute(insert(assignments).values(id=assignment, **whose, **CREATED))
+        for contractor in ("cn_2", "cn_1"):
+            made = records.full_assignment(records.assignment(contractor, "jb_1"))
+            connection.execute(insert(assignments).values(row_of(assignments, ASSIGNMENT_OF, records.decided(made))))
             for number in (1, 2):
-                connection.execute(insert(decisions).values(assignment=assignment, number=number, **whose, **DECIDED))
+                decision = records.decided(made, number=number)
+                connection.execute(insert(decisions).values(row_of(decisions, DECISION_OF, decision)))
         return list(connection.execute(select(decisions).order_by(decisions.c.assignment, decisions.c.number)))
 
     before = await on(empty_url, made_before)

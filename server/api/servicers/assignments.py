@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable
 from functools import cache
-from typing import ClassVar
 
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
@@ -71,8 +70,6 @@ def _result(answer: Message | Reply) -> pb.BatchCreateAssignmentsResponse.Result
 
 
 class AssignmentService:
-    in_sets: ClassVar = {"CreateAssignment": asking}
-
     def CreateAssignment(
         self, request: pb.CreateAssignmentRequest, call: Call
     ) -> Awaitable[Reply | pb.CreateAssignmentResponse]:
