@@ -71,14 +71,16 @@ class Call:
         if self._caller.is_underwriter:
             await self._go_where_the_work_is(request)
         try:
-            return self._linked(await method(request, self))
+            answer = await method(request, self)
         except Retryable:
             raise
         except DomainError:
             # A repeat may be refused where the first was not: days go by, and another server may have done it just now.
-            if first := await self._kept(request):
-                return self._linked(first)
-            raise
+            first = await self._kept(request)
+            if first is None:
+                raise
+            answer = first
+        return self._linked(answer) if self._method in links.RESPONSES else answer
 
     async def answer_item(self, method: Method, request: Message) -> Message | Reply | Status:
         """What `method` would have answered to a call of its own; errors as their status."""
@@ -91,8 +93,6 @@ class Call:
             return status_of(error, self._line.call_id)
 
     def _linked(self, answer: Message | Reply) -> Message | Reply:
-        if self._method not in links.RESPONSES:
-            return answer
         return links.put_into(answer, self._method, partial(self._calls.link, self.ctx))
 
     async def _go_where_the_work_is(self, request: Message) -> None:

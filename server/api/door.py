@@ -4,9 +4,12 @@ from typing import Any
 
 import grpc
 
+from server.api.methods import METADATA
 from server.api.tls import certificate_names
+from server.domain.callers import Caller
 from server.domain.observing import Metadata
 from server.domain.record import record
+from server.service import roles
 from server.service.access import Access
 from server.service.call_log import CALL_ID, loggable, new_call_id
 
@@ -30,7 +33,7 @@ class Door:
 
     def told_by(self, context: grpc.aio.ServicerContext[Any, Any]) -> Told:
         call_id, authorization = "", []
-        metadata = context.invocation_metadata() or ()
+        metadata = METADATA.get()
         for key, value in metadata:
             if key == CALL_ID and isinstance(value, str):
                 call_id = call_id or loggable(value)
@@ -38,3 +41,9 @@ class Door:
                 authorization.append(str(value))
         names = certificate_names(context) if self._asks_for_certificates else ()
         return Told(call_id or new_call_id(), tuple(authorization), names, metadata)
+
+    def caller(self, told: Told, method: str) -> Caller:
+        """Raises InvalidCredentials, RoleNotAllowed."""
+        caller = self.access.caller(told.authorization, told.certificates)
+        roles.require(caller, method)
+        return caller

@@ -22,10 +22,8 @@ from server.api.call import Call
 from server.api.door import Door, Told
 from server.api.redact import in_a_line
 from server.api.statuses import MalformedRequest, abort, code_of
-from server.domain.callers import Caller
 from server.domain.errors import Overloaded, PlatformLimited
 from server.domain.observing import Observer
-from server.service import roles
 from server.service.call_log import CALL_ID, NOTHING, Line
 from server.service.calls import Calls
 from server.service.gate import Gate
@@ -47,14 +45,13 @@ class Servicer(Protocol):
     stream a generator of the messages' bytes."""
 
 
-def service_handler(
+def method_handlers(
     service: ServiceDescriptor, servicer: Servicer, calls: Calls, gate: Gate, door: Door, observer: Observer
-) -> grpc.GenericRpcHandler:
-    handlers = {
+) -> "dict[str, grpc.RpcMethodHandler[bytes, bytes]]":
+    return {
         method.name: _handler(_Handler(method, getattr(servicer, method.name), calls, gate, door, observer), method)
         for method in service.methods
     }
-    return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
 def _handler(handler: "_Handler", method: MethodDescriptor) -> "grpc.RpcMethodHandler[bytes, bytes]":
@@ -93,9 +90,10 @@ class _Handler:
         reply = NOTHING
         try:
             self._gate.require_room()
-            line.caller = caller = self._known(told)
+            line.caller = caller = self._door.caller(told, self._name)
             admitted = self._access.admitted(caller)
-            self._require_time(context)
+            if self._changes and (seconds_left := context.time_remaining()) is not None:
+                self._require_time(seconds_left)
             raw = await context.read()  # which may never come, so that the call holds no place yet
             if not isinstance(raw, bytes):
                 await self._left_or_malformed()
@@ -120,8 +118,8 @@ class _Handler:
         line, told = self._line(context)
         try:
             self._gate.require_open()
-            line.caller = caller = self._known(told)
-            call = Call(self._calls, self._name, line, caller, lambda: self._known(told))
+            line.caller = caller = self._door.caller(told, self._name)
+            call = Call(self._calls, self._name, line, caller, lambda: self._door.caller(told, self._name))
             with self._access.admitted(caller):
                 async with aclosing(self._call(self._parsed(raw, line.call_id), call)) as messages:
                     async for message in messages:
@@ -144,12 +142,6 @@ class _Handler:
             await self._access.hold(context.time_remaining())
         await abort(context, error, line.call_id)
 
-    def _known(self, told: Told) -> Caller:
-        """Raises InvalidCredentials, RoleNotAllowed."""
-        caller = self._access.caller(told.authorization, told.certificates)
-        roles.require(caller, self._name)
-        return caller
-
     def _parsed(self, raw: bytes, call_id: str) -> Message:
         """Raises MalformedRequest."""
         try:
@@ -161,10 +153,9 @@ class _Handler:
                 log.debug("request", method=self._name, call_id=call_id, request=in_a_line(request))
         return request
 
-    def _require_time(self, context: Context) -> None:
+    def _require_time(self, seconds_left: float) -> None:
         """Raises Overloaded, for a change that would hardly be answered by its deadline."""
-        seconds_left = context.time_remaining()
-        if self._changes and seconds_left is not None and self._calls.wait_seconds() * HEADROOM > seconds_left:
+        if self._calls.wait_seconds() * HEADROOM > seconds_left:
             raise Overloaded(limit="the call would wait past its deadline")
 
     async def _left_or_malformed(self) -> Never:

@@ -16,8 +16,9 @@ from optin.v1 import (
 
 from server.api import limits
 from server.api.door import Door
-from server.api.handler import Servicer, service_handler
+from server.api.handler import Servicer, method_handlers
 from server.api.health import Health
+from server.api.methods import Methods
 from server.api.reflection import load_descriptor_set, reflection_handlers
 from server.api.servicers.assignments import AssignmentService
 from server.api.servicers.contractors import ContractorService
@@ -95,12 +96,11 @@ class GrpcServer:
         """The services, over these use cases."""
         asks = self._certificates is not None and self._certificates.ask_clients
         door = Door(calls.access, asks_for_certificates=asks)
-        handlers = [
-            service_handler(descriptor, servicer(), calls, self.gate, door, self._observer)
-            for descriptor, servicer in SERVICES
-        ]
-        handlers += reflection_handlers(load_descriptor_set(), NAMES, door)
-        self._server.add_generic_rpc_handlers(tuple(handlers))
+        methods = Methods()
+        for service, servicer in SERVICES:
+            methods.add(service.full_name, method_handlers(service, servicer(), calls, self.gate, door, self._observer))
+        reflection = reflection_handlers(load_descriptor_set(), NAMES, door)
+        self._server.add_generic_rpc_handlers((methods, *reflection))
 
     @property
     def calls_in_flight(self) -> int:

@@ -22,7 +22,7 @@ from server.domain.errors import (
     Violation,
 )
 from server.domain.forms import Form, Question, form
-from server.domain.records import Address, ApplicationSession, Contractor, Signature
+from server.domain.records import Address, ApplicationSession, Contractor, OptIn, Signature
 
 OPEN = (ApplicationSessionStatus.CREATED, ApplicationSessionStatus.STARTED)
 LIVE = (*OPEN, ApplicationSessionStatus.MANUAL_REVIEW)
@@ -85,7 +85,7 @@ def form_of(session: ApplicationSession) -> Form:
     return form(session.form_version).fitted(session.coverage_types, session.work_state, workflow)
 
 
-def status_at(session: ApplicationSession, now: datetime) -> ApplicationSessionStatus:
+def status_at(session: OptIn, now: datetime) -> ApplicationSessionStatus:
     """The status as it reads: an open session past its time is EXPIRED, one in review is not."""
     if session.status in OPEN and session.expire_time <= now:
         return ApplicationSessionStatus.EXPIRED

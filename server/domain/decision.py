@@ -19,7 +19,7 @@ from server.domain.enums import (
     PolicyStatus,
 )
 from server.domain.record import record
-from server.domain.records import ApplicationSession, Approval, Binding, Contractor, Job, JobCategory, Policy
+from server.domain.records import Approval, Binding, Contractor, Job, JobCategory, OptIn, Policy
 from server.domain.states import is_offered
 from server.domain.terms import Period, policy_term
 
@@ -42,7 +42,7 @@ class Facts:
     contractor: Contractor
     job: Job
     category: JobCategory
-    opt_ins: Sequence[ApplicationSession]  # the contractor's general opt-ins, of every state and status
+    opt_ins: Sequence[OptIn]  # the contractor's general opt-ins, of every state and status
     policies: Sequence[Policy]  # the contractor's
     platform_withholds: bool
 
@@ -159,9 +159,7 @@ def given_up(binding: Binding, request_types: Iterable[CoverageType]) -> Binding
     )
 
 
-def find_opt_in(
-    opt_ins: Iterable[ApplicationSession], state: str, now: datetime
-) -> tuple[ApplicationSession | None, BindingReason | None]:
+def find_opt_in(opt_ins: Iterable[OptIn], state: str, now: datetime) -> tuple[OptIn | None, BindingReason | None]:
     """The opt-in completed last for the state, or exactly one reason why there is none (spec 6.2)."""
     seen = list(opt_ins)
     complete = [s for s in seen if status_at(s, now) is ApplicationSessionStatus.APPLICATION_COMPLETE]

@@ -29,6 +29,7 @@ from server.domain.records import (
     DecisionRecord,
     Job,
     JobCategory,
+    OptIn,
     Policy,
     Quote,
 )
@@ -103,7 +104,7 @@ class JobCategories(Protocol):
 class ApplicationSessions(Protocol):
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, ApplicationSession]: ...
 
-    def opt_ins(self, platform: str, contractors: Collection[str]) -> Mapping[str, Sequence[ApplicationSession]]:
+    def opt_ins(self, platform: str, contractors: Collection[str]) -> Mapping[str, Sequence[OptIn]]:
         """All general opt-ins of each contractor, of every state and status."""
 
     def live(self, platform: str, contractor: str, *, quote: str = "") -> Sequence[ApplicationSession]:

@@ -111,23 +111,31 @@ class Signature:
 
 
 @record(frozen=True, kw_only=True, slots=True)
-class ApplicationSession:
+class OptIn:
+    """What a decision looks at in a contractor's general opt-in: a fraction of what is kept of it."""
+
     id: str
+    work_state: str
+    create_time: datetime
+    expire_time: datetime
+    status: ApplicationSessionStatus = ApplicationSessionStatus.CREATED  # as stored: see application.status_at
+    complete_time: datetime | None = None
+
+
+@record(frozen=True, kw_only=True, slots=True)
+class ApplicationSession(OptIn):
+    """An application for a quote, or a general opt-in."""
+
     platform: str
     contractor: str
     is_general_opt_in: bool
-    work_state: str
     success_url: str
     cancel_url: str
     form_version: str
-    create_time: datetime
-    expire_time: datetime
     coverage_types: tuple[CoverageType, ...] = (CoverageType.WORKERS_COMP,)  # applied for: a quote's, or an opt-in's
     quote: str = ""
-    status: ApplicationSessionStatus = ApplicationSessionStatus.CREATED  # as stored: see application.status_at
     step: ApplicationStep = ApplicationStep.VERIFY_INFO  # the step that is due
     reasons: tuple[UnderwritingReason, ...] = ()
-    complete_time: datetime | None = None
     answers: Mapping[str, bool | int | str] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     review_note: str = ""

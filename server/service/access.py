@@ -31,6 +31,8 @@ LOOK_SECONDS = 0.25
 HELD_SECONDS = 1.0
 HELD_SHARE = 0.5  # of the time that the caller has left
 MOST_HELD = 1_000
+UNLIMITED = math.inf
+AT_ONCE = "its calls at the same time"
 BEARER = "Bearer "
 ANYBODY = Caller(platform=DEFAULT_PLATFORM, roles=frozenset(Role), actor="sandbox")
 
@@ -40,7 +42,7 @@ class _Allowance:
 
     def __init__(self, platform: Platform, processes: int) -> None:
         self._processes = processes
-        self._calls = float("inf")
+        self._calls = UNLIMITED
         self._counted = 0.0  # seconds, of the loop's clock
         self.in_flight = 0
         self.set(platform)
@@ -52,12 +54,13 @@ class _Allowance:
         self._calls = min(self._calls, self._rate)
 
     def _part(self, limit: int | None) -> float:
-        return float("inf") if limit is None else math.ceil(limit / self._processes)
+        return UNLIMITED if limit is None else math.ceil(limit / self._processes)
 
     def take(self) -> None:
         """Raises PlatformLimited."""
-        self._require_room()
-        if self._rate == float("inf"):
+        if self.in_flight >= self._most:
+            raise PlatformLimited(limit=AT_ONCE)
+        if self._rate == UNLIMITED:
             return
         now = asyncio.get_running_loop().time()
         self._calls = min(self._rate, self._calls + (now - self._counted) * self._rate)
@@ -66,13 +69,10 @@ class _Allowance:
             raise PlatformLimited(limit="its calls a second")
         self._calls -= 1
 
-    def _require_room(self) -> None:
-        if self.in_flight >= self._most:
-            raise PlatformLimited(limit="its calls at the same time")
-
     def __enter__(self) -> None:
         """Raises PlatformLimited."""
-        self._require_room()
+        if self.in_flight >= self._most:
+            raise PlatformLimited(limit=AT_ONCE)
         self.in_flight += 1
 
     def __exit__(self, *_: object) -> None:

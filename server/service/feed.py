@@ -24,13 +24,14 @@ from server.service.events import position_of
 
 log = structlog.get_logger()
 
-MOST_EVENTS = 250  # in a look: what comes between two rounds at the highest rate
+MOST_EVENTS = 400  # in a look: more than come between two rounds at the highest rate
 MOST_BYTES = 1024 * 1024  # in a message of several events: clients take 4 MiB at most
 MOST_MESSAGES = 20  # that wait for a watcher
 MOST_PLACED = 500  # in one transaction of the sequencer
 POLL_SECONDS = 0.1  # for what other processes commit
 KNOWN_SECONDS = 0.25  # between two looks at watchers' keys
-REST_SECONDS = 0.02  # between rounds: commits that come in it share one
+REST_SECONDS = 0.001  # between rounds, for each event of the last one: the more there are, the more commits share one
+MOST_REST_SECONDS = 0.04
 
 Types = frozenset[EventType]
 
@@ -162,13 +163,14 @@ class Feed:
         """Until it is cancelled."""
         while True:
             self._woken.clear()
+            rest = MOST_REST_SECONDS
             try:
-                await self._round()
+                rest = min(rest, REST_SECONDS * await self._round())
             except (Retryable, Conflict) as error:
                 log.warning("events put off", reason=type(error).__name__)
             except Exception:
                 log.exception("events put off")
-            await asyncio.sleep(REST_SECONDS)
+            await asyncio.sleep(rest)
             # Not `wait_for`, which before Python 3.12 may swallow a cancellation that comes with what it waits for.
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
@@ -246,33 +248,39 @@ class Feed:
         finally:
             self._watchers.discard(watcher)
 
-    async def _round(self) -> None:
+    async def _round(self) -> int:
+        """How many events it has seen to; at least 1."""
         if self._known_until <= time.monotonic():
             self._known_until = time.monotonic() + KNOWN_SECONDS
             for watcher in self._watchers:
                 watcher.require_known()
-        await self._place()
-        more, brief = True, True  # the first page only: watchers are to read between it and others
+        count = await self._place()
+        told, more, brief = 0, True, True  # the first page only: watchers are to read between it and others
         while self._watchers and more:
             last = self._last
             events = await self._storage.read(partial(_next, last=last), brief=brief)
             brief = False
             if not events or self._last != last:  # other watchers came meanwhile, who begin elsewhere
-                return
+                break
+            told += len(events)
             self._last = place(events[-1])
             news = News(events, self._render)
             for watcher in self._watchers:
                 watcher.tell(news)
             self._observer.told(events[0].create_time)
             more = len(events) == MOST_EVENTS
+        return max(count, told, 1)
 
-    async def _place(self) -> None:
+    async def _place(self) -> int:
+        """How many events, or entries of the audit trail, got their places."""
         committed, self._committed = self._committed, 0.0
-        placed = MOST_PLACED
+        placed, count = MOST_PLACED, 0
         while placed == MOST_PLACED:
             placed = await self._storage.sequence(MOST_PLACED)
+            count += placed
             if placed and committed:  # else by a unit of SQLite's, or for another process
                 self._observer.placed(time.monotonic() - committed)
+        return count
 
 
 def _next(unit: Unit, last: int) -> Sequence[Event]:

@@ -10,9 +10,10 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import coroutine
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -79,6 +80,7 @@ class Writer:
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        self._future = asyncio.get_running_loop().create_future
         self._loop = asyncio.create_task(self._take_batches(), name="group-commit")
 
     async def close(self) -> None:
@@ -108,7 +110,10 @@ class Writer:
 
     async def run_ahead(self, work: Callable[[Unit], T]) -> T:
         """As `run`, but ahead of the queue and outside its bound: for what others wait for, such as settling."""
-        return cast("T", await self._enqueue(self._queue.appendleft, each, lambda: work))
+        call = _Call(each, lambda: work, self._future(), None, None, self._observer.mark())
+        self._queue.appendleft(call)
+        self._arrived.set()
+        return cast("T", await call.answer)
 
     def run_in_set(
         self,
@@ -127,21 +132,11 @@ class Writer:
         """
         if self._closing or len(self._queue) >= self._queue_max:
             raise Overloaded(limit="calls that wait to be written")
-        return self._enqueue(self._queue.append, work, make_request, when_done, when_left)
-
-    def _enqueue(
-        self,
-        put: Callable[[_Call], None],
-        work: SetWork[Any, Any],
-        make_request: Callable[[], object],
-        when_done: Callable[[Any], object] | None = None,
-        when_left: Callable[[Any], object] | None = None,
-    ) -> Awaitable[Any]:
-        answer = asyncio.get_running_loop().create_future()
-        call = _Call(work, make_request, answer, when_done, when_left, self._observer.mark())
-        put(call)
-        self._arrived.set()
-        return answer if when_left is None else _unless_left(call, when_left)
+        call = _Call(work, make_request, self._future(), when_done, when_left, self._observer.mark())
+        if not self._queue:
+            self._arrived.set()
+        self._queue.append(call)
+        return call.answer if when_left is None else _unless_left(call, when_left)
 
     async def _take_batches(self) -> None:
         loop = asyncio.get_running_loop()
@@ -172,16 +167,17 @@ class Writer:
                 batch.append(call)
         return batch
 
-    async def _gather(self) -> None:
+    @coroutine
+    def _gather(self) -> Generator[None, None, None]:
         """Calls join the batch until the loop has gone round for some turns that brought none.
 
         A unit has its price, the commit above all: begun while calls still arrive it would be paid more often.
         """
-        waiting, quiet = 0, 0
-        while quiet < QUIET_TURNS and len(self._queue) < self._batch_max:
+        waiting, quiet = len(self._queue), 0
+        while quiet < QUIET_TURNS and waiting < self._batch_max:
+            yield  # a turn of the loop, as `asyncio.sleep(0)` is
             quiet = quiet + 1 if len(self._queue) == waiting else 0
             waiting = len(self._queue)
-            await asyncio.sleep(0)
 
     async def _commit(self, batch: Sequence[_Call]) -> None:
         try:

@@ -85,7 +85,8 @@ class _Ready:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Query:
     statement: _Ready
-    columns: Sequence[tuple[str, FromDriver]]
+    names: Sequence[str]  # of the columns
+    made: Sequence[tuple[int, Callable[[Any], Any]]]  # of those whose values the driver has otherwise
     at_once: bool  # all rows as one text, in JSON
 
     @property
@@ -93,15 +94,17 @@ class _Query:
         return self.statement.ids
 
     def rows(self, connection: Connection, given: Mapping[str, Any]) -> list[Row]:
-        found: Iterable[Sequence[Any]] = run(connection, self.statement.sql, self.statement.filled(given))
+        found = run(connection, self.statement.sql, self.statement.filled(given))
         if self.at_once:
             [(text,)] = found
             found = orjson.loads(text)
-        columns = self.columns
-        return [
-            {name: value if made is None else made(value) for (name, made), value in zip(columns, row, strict=True)}
-            for row in found
-        ]
+        # Column by column: a value of a row takes a third of what it takes row by row.
+        columns: list[Iterable[Any]] = list(zip(*found, strict=True))
+        if not columns:
+            return []
+        for place, made in self.made:
+            columns[place] = [None if value is None else made(value) for value in columns[place]]
+        return [dict(zip(self.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 @lru_cache(1_000)
@@ -109,9 +112,11 @@ def _query(statement: Select[Any], dialect: Dialect, count: int, names: tuple[st
     columns = statement.selected_columns
     at_once = dialect.name == SQLITE and not any(isinstance(column.type, LargeBinary) for column in columns)
     asked = select(func.json_group_array(func.json_array(*statement.subquery().c))) if at_once else statement
+    made = [(place, _from_driver(column.type, dialect)) for place, column in enumerate(columns)]
     return _Query(
         statement=_ready(asked, dialect, count, names),
-        columns=[(column.name, _from_driver(column.type, dialect)) for column in columns],
+        names=[column.name for column in columns],
+        made=[(place, function) for place, function in made if function is not None],
         at_once=at_once,
     )
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +11,14 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, 
 from server.domain.application import LIVE, OPEN
 from server.domain.enums import ApplicationSessionStatus
 from server.domain.ports import Page
-from server.domain.records import ApplicationSession, Signature
+from server.domain.records import ApplicationSession, OptIn, Signature
 from server.storage import rows
 from server.storage.ready import Row
 from server.storage.rows import IDS
 from server.storage.tables import application_sessions as sessions
 
 FIND = select(sessions).where(sessions.c.platform == bindparam("platform"), sessions.c.id.in_(IDS))
-OPT_INS = select(sessions).where(
+OPT_INS = select(sessions.c.contractor, *(sessions.c[field.name] for field in fields(OptIn))).where(
     sessions.c.contractor.in_(IDS),
     rows.unindexed(sessions.c.platform) == bindparam("platform"),
     sessions.c.is_general_opt_in,
@@ -31,10 +32,11 @@ class ApplicationSessions:
     def find(self, platform: str, ids: Collection[str]) -> Mapping[str, ApplicationSession]:
         return {row["id"]: _record(row) for row in rows.fetch(self._connection, FIND, ids, platform=platform)}
 
-    def opt_ins(self, platform: str, contractors: Collection[str]) -> Mapping[str, Sequence[ApplicationSession]]:
-        found = defaultdict(list)
+    def opt_ins(self, platform: str, contractors: Collection[str]) -> Mapping[str, Sequence[OptIn]]:
+        found: dict[str, list[OptIn]] = defaultdict(list)
         for row in rows.fetch(self._connection, OPT_INS, contractors, platform=platform):
-            found[row["contractor"]].append(_record(row))
+            values = dict(row)
+            found[values.pop("contractor")].append(OptIn(**values))
         return found
 
     def live(self, platform: str, contractor: str, *, quote: str = "") -> list[ApplicationSession]:

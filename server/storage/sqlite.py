@@ -26,6 +26,7 @@ from server.storage.checkpoints import Checkpoints
 from server.storage.commits import Commits, Waits
 from server.storage.events import EventOf
 from server.storage.failures import translated
+from server.storage.kept import Kept
 from server.storage.pools import use_of
 from server.storage.types import json_text
 from server.storage.unit import SqlUnit
@@ -55,6 +56,7 @@ class SqliteStorage:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock_file: IO[str] | None = None
         self._writer = writer_engine(self.path, *(NO_CHECKPOINTS if beside else ()))
+        self._kept = Kept(self._writer)
         self._reader = reader_engine(self.path)
         self._aside = reader_engine(self.path, 1)
         self._here = reader_engine(self.path, 1)  # for one brief read after the other, on the event loop
@@ -107,7 +109,7 @@ class SqliteStorage:
 
     def connections(self) -> Mapping[str, tuple[int, int]]:
         """Of each pool those in use, and the most there may be."""
-        return {"reader": use_of(self._reader.pool), "writer": use_of(self._writer.pool)}
+        return {"reader": use_of(self._reader.pool), "writer": (self._kept.in_use, 1)}
 
     async def close(self) -> None:
         """The writer goes last: whoever closes last checkpoints."""
@@ -117,6 +119,7 @@ class SqliteStorage:
         self._here.dispose()
         self._reader.dispose()
         self._writer_thread.shutdown()
+        self._kept.close()
         self._writer.dispose()
         if self._lock_file is not None:
             self._lock_file.close()
@@ -129,6 +132,7 @@ class SqliteStorage:
         await _in_thread(self._writer_thread, self._rewrite)
 
     def _rewrite(self) -> None:
+        self._kept.close()
         connection = self._writer.raw_connection()
         try:
             connection.cursor().execute("VACUUM")
@@ -146,7 +150,7 @@ class SqliteStorage:
             connection.execute(text("SELECT 1"))
 
     def _write(self, work: Callable[[Unit], T]) -> T:
-        return self._commits.run(self._writer.connect, work)
+        return self._commits.run(self._kept.connection, work)
 
 
 class _Waits(Waits):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import IntEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -53,7 +53,7 @@ def _to_text(value: datetime | None) -> str | None:
 
 
 def _from_text(value: str | None) -> datetime | None:
-    return None if value is None else _in_utc(datetime.fromisoformat(value))
+    return None if value is None else datetime.fromisoformat(value)
 
 
 def _from_asyncpg(value: datetime | None) -> datetime | None:
@@ -78,17 +78,26 @@ class Enum(TypeDecorator[IntEnum]):
     def __init__(self, enum: type[IntEnum]) -> None:
         super().__init__()
         self.enum = enum
-        self._values: dict[int | None, IntEnum | None] = {None: None, **{int(item): item for item in enum}}
+        self._values = _Values(enum)
 
-    # Not `process_bind_param`, as above.
+    # Not `process_bind_param` and `process_result_value`, as above.
     def bind_processor(self, dialect: Dialect) -> Callable[[IntEnum | None], int | None]:
         return _to_number
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> Any:
-        try:
-            return self._values[value]
-        except KeyError:
-            raise ValueError(f"no {self.enum.__name__} has the number {value}") from None
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], Any]:
+        return self._values.__getitem__
+
+
+class _Values(dict[int | None, IntEnum | None]):
+    """By their numbers."""
+
+    def __init__(self, enum: type[IntEnum]) -> None:
+        super().__init__({int(item): item for item in enum})
+        self[None] = None
+        self._enum = enum
+
+    def __missing__(self, number: int | None) -> None:
+        raise ValueError(f"no {self._enum.__name__} has the number {number}")
 
 
 def _to_number(value: IntEnum | None) -> int | None:
@@ -105,12 +114,12 @@ class EnumTuple(TypeDecorator[tuple[IntEnum, ...]]):
         super().__init__()
         self.enum = enum
 
-    # Not `process_bind_param`, as above.
+    # Not `process_bind_param` and `process_result_value`, as above.
     def bind_processor(self, dialect: Dialect) -> Callable[[Iterable[IntEnum] | None], str]:
         return _numbers
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return _enum_tuple(self.enum, value) if value else ()
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Any]:
+        return partial(_enum_tuple, self.enum)
 
 
 def _numbers(values: Iterable[IntEnum] | None) -> str:
@@ -118,8 +127,8 @@ def _numbers(values: Iterable[IntEnum] | None) -> str:
 
 
 @lru_cache(1_000)
-def _enum_tuple(enum: type[IntEnum], text: str) -> tuple[IntEnum, ...]:
-    return tuple(enum(int(item)) for item in text.split(","))
+def _enum_tuple(enum: type[IntEnum], text: str | None) -> tuple[IntEnum, ...]:
+    return tuple(enum(int(item)) for item in text.split(",")) if text else ()
 
 
 class TextTuple(TypeDecorator[tuple[str, ...]]):
