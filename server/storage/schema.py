@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine, inspect, text
 from server.storage.failures import translated
 from server.storage.sqlite import reader_engine, writer_engine
 from server.storage.tables import metadata
+from server.storage.types import SQLITE
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 VERSION_TABLE = "alembic_version"
@@ -29,8 +30,15 @@ class SchemaOfOthers(Exception):
     """The database has tables by our names that no migration of ours made."""
 
 
+class RowsMissing(Exception):
+    """The database, which is left as it was, has rows that name rows that are not there."""
+
+
 async def migrate(url: URL) -> None:
-    """Brings the database to the code's version. Raises SchemaTooNew, SchemaOfOthers, StorageUnavailable."""
+    """Brings the database to the code's version.
+
+    Raises SchemaTooNew, SchemaOfOthers, RowsMissing, StorageUnavailable.
+    """
     await _run(url, _upgrade, _made)
 
 
@@ -41,15 +49,16 @@ async def check(url: URL) -> None:
 
 async def _run(url: URL, work: Callable[[Connection], None], on_sqlite: Callable[[Path], Engine]) -> None:
     with translated():
-        if url.get_backend_name() == "sqlite":
+        if url.get_backend_name() == SQLITE:
             await asyncio.to_thread(_run_on_sqlite, url, work, on_sqlite)
         else:
             await _run_on_postgresql(url, work)
 
 
 def _made(path: Path) -> Engine:
+    """Without foreign keys, which are checked at the end: a table is changed by dropping it for another."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return writer_engine(path)
+    return writer_engine(path, "foreign_keys = OFF")
 
 
 def _run_on_sqlite(url: URL, work: Callable[[Connection], None], engine_on: Callable[[Path], Engine]) -> None:
@@ -84,6 +93,8 @@ def _upgrade(connection: Connection) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS))
     command.upgrade(config, "head")
+    if connection.dialect.name == SQLITE and connection.execute(text("PRAGMA foreign_key_check")).first():
+        raise RowsMissing
 
 
 def require_current(connection: Connection) -> None:

@@ -60,3 +60,20 @@ async def test_what_is_a_contractors_is_found_by_the_contractor(embedded: Sqlite
     first = next(step for step in steps if not step.startswith("CO-ROUTINE"))  # what becomes JSON is asked for inside
     assert first.startswith("SEARCH"), steps
     assert "contractor=?" in first, steps
+
+
+@pytest.mark.parametrize(
+    ("read", "step"),
+    [
+        (lambda unit: unit.contractors.find(PLATFORM, CONTRACTORS), "USING PRIMARY KEY (id=?)"),
+        (READS["policies.live"], "USING PRIMARY KEY (contractor=?)"),
+        (READS["sessions.opt_ins"], "USING COVERING INDEX"),
+    ],
+)
+async def test_what_each_creation_reads_is_found_in_one_place(
+    embedded: SqliteStorage, read: Callable[[Unit], object], step: str
+) -> None:
+    steps = await embedded.read(lambda unit: plan_of(unit, read))
+    searches = [found for found in steps if found.startswith("SEARCH")]
+    assert len(searches) == 1, steps
+    assert step in searches[0]

@@ -14,16 +14,19 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, create_engine, insert, inspect, make_url, select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from server.app import EVENT_OF
 from server.domain.errors import StorageUnavailable
 from server.domain.records import DecisionRecord
 from server.storage import schema
 from server.storage.assignments import ASSIGNMENT_OF, DECISION_OF
 from server.storage.rows import Places
-from server.storage.schema import SchemaOfOthers, SchemaTooNew, SchemaTooOld
-from server.storage.tables import assignments, decisions, metadata
+from server.storage.schema import RowsMissing, SchemaOfOthers, SchemaTooNew, SchemaTooOld
+from server.storage.tables import assignments, contractors, decisions, metadata, policies
+from server.storage.unit import SqlUnit
 from tests.storage import records
 from tests.support.postgres import PostgresCluster
 
@@ -72,6 +75,13 @@ def _plain(index: Any) -> dict[str, Any]:
     return {**index, "dialect_options": options}
 
 
+def _lies_by_primary_key(connection: Connection, table: str) -> bool:
+    if connection.dialect.name != "sqlite":
+        return False
+    made = connection.scalar(text("SELECT sql FROM sqlite_master WHERE name = :table"), {"table": table})
+    return "WITHOUT ROWID" in str(made)
+
+
 def described(connection: Connection) -> dict[str, Any]:
     """All that a database says of its tables."""
     inspector = inspect(connection)
@@ -86,6 +96,7 @@ def described(connection: Connection) -> dict[str, Any]:
             "unique": sorted(inspector.get_unique_constraints(table), key=str),
             "indexes": sorted(map(_plain, inspector.get_indexes(table)), key=str),
             "checks": sorted(inspector.get_check_constraints(table), key=str),
+            "by primary key": _lies_by_primary_key(connection, table),
         }
         for table in inspector.get_table_names()
         if table != schema.VERSION_TABLE
@@ -131,6 +142,12 @@ async def test_migrating_twice_changes_nothing(empty_url: str) -> None:
     assert await on(empty_url, execute("SELECT contractor FROM emails")) == ["c"]
 
 
+def upgraded(connection: Connection, version: str) -> None:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    command.upgrade(config, version)
+
+
 def row_of(table: Table, places: Places, record: DecisionRecord) -> dict[str, Any]:
     found_in = dict(places)
     names = [column.name for column in table.columns]
@@ -139,14 +156,12 @@ def row_of(table: Table, places: Places, record: DecisionRecord) -> dict[str, An
 
 async def test_decisions_outlast_the_migration_that_orders_them(empty_url: str) -> None:
     def made_before(connection: Connection) -> list[Any]:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(schema.MIGRATIONS))
-        command.upgrade(config, "0009")
-        if connection.dialect.name == "postgresql":  # the contractor and the job are nobody's
-            for its in ("contractor", "job"):
-                connection.execute(text(f"ALTER TABLE assignments DROP CONSTRAINT fk_assignments_{its}"))
+        upgraded(connection, "0009")
+        unit = SqlUnit(connection, EVENT_OF)
+        job = records.add_job(unit)
         for contractor in ("cn_2", "cn_1"):
-            made = records.full_assignment(records.assignment(contractor, "jb_1"))
+            records.add_contractor(unit, id=contractor)
+            made = records.full_assignment(records.assignment(contractor, job.id))
             connection.execute(insert(assignments).values(row_of(assignments, ASSIGNMENT_OF, records.decided(made))))
             for number in (1, 2):
                 decision = records.decided(made, number=number)
@@ -156,6 +171,47 @@ async def test_decisions_outlast_the_migration_that_orders_them(empty_url: str) 
     before = await on(empty_url, made_before)
     await schema.migrate(make_url(empty_url))
     assert await on(empty_url, lambda connection: list(connection.execute(select(decisions)))) == before
+
+
+def with_policies(connection: Connection, *named: str) -> None:
+    """Of version 0010: contractors with policies, and policies of contractors that are not there."""
+    upgraded(connection, "0010")
+    unit = SqlUnit(connection, EVENT_OF)
+    for _ in range(2):
+        contractor = records.contractor()
+        unit.contractors.insert(contractor)
+        unit.policies.insert([records.policy(contractor.id, number) for number in (1, 2)])
+    unit.policies.insert([records.policy(contractor) for contractor in named])
+
+
+def contractors_and_policies(connection: Connection) -> list[list[Any]]:
+    return [list(connection.execute(select(table))) for table in (contractors, policies)]
+
+
+async def test_contractors_and_policies_outlast_the_migration_that_orders_them(empty_url: str) -> None:
+    await on(empty_url, with_policies)
+    before = await on(empty_url, contractors_and_policies)
+    assert [len(rows) for rows in before] == [2, 4]
+    await schema.migrate(make_url(empty_url))
+    assert await on(empty_url, contractors_and_policies) == before
+
+
+async def test_whom_a_policy_names_cannot_go_after_the_migration(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/optin.db"
+    await on(url, with_policies)
+    await schema.migrate(make_url(url))
+    with pytest.raises(IntegrityError):
+        await on(url, execute("PRAGMA foreign_keys = ON", "DELETE FROM contractors"))
+
+
+async def test_a_database_whose_rows_name_what_is_not_there_is_left_as_it_was(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/optin.db"
+    await on(url, lambda connection: with_policies(connection, "cn_nobody"))
+    before = await on(url, described)
+    with pytest.raises(RowsMissing):
+        await schema.migrate(make_url(url))
+    assert await on(url, described) == before
+    assert await on(url, execute("SELECT version_num FROM alembic_version")) == ["0010"]
 
 
 async def test_another_program_s_tables_are_left_alone(empty_url: str) -> None:

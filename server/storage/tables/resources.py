@@ -1,5 +1,7 @@
 """The tables of resources, and of the decisions about them."""
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -19,6 +21,10 @@ from sqlalchemy import (
 from server.domain import enums
 from server.storage.tables.base import metadata
 from server.storage.types import Enum, EnumTuple, TextTuple, UtcDateTime
+
+# On SQLite the rows themselves lie in the primary key's order; else each read of one looks its number up in an index
+# first, which with much stored is one more page from the disk.
+BY_PRIMARY_KEY: dict[str, Any] = {"sqlite_with_rowid": False}
 
 
 def to_be_told_expired(table: Table) -> None:
@@ -48,6 +54,7 @@ contractors = Table(
     Column("update_time", UtcDateTime, nullable=False),
     Column("delete_time", UtcDateTime),
     Index(None, "platform", "id"),
+    **BY_PRIMARY_KEY,
 )
 
 emails = Table(
@@ -124,6 +131,19 @@ application_sessions = Table(
     PrimaryKeyConstraint("contractor", "id"),
     Index(None, "platform", "id"),
     Index(None, "platform", "status", "id"),
+    # All that a decision reads of an opt-in: a tenth of the row.
+    Index(
+        "ix_application_sessions_opt_ins",
+        "contractor",
+        "is_general_opt_in",
+        "platform",
+        "id",
+        "work_state",
+        "create_time",
+        "expire_time",
+        "status",
+        "complete_time",
+    ),
 )
 to_be_told_expired(application_sessions)
 
@@ -183,6 +203,7 @@ policies = Table(
     UniqueConstraint("platform", "contractor", "number"),
     Index(None, "platform", "id"),
     Index(None, "platform", "status", "id"),
+    **BY_PRIMARY_KEY,
 )
 to_be_told_expired(policies)
 
