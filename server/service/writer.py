@@ -284,13 +284,13 @@ def _settle(call: _Call, result: object) -> None:
         call.answer.exception()  # seen: a caller that leaves in this moment does not look at it
     else:
         if call.when_done:
-            _tell(partial(call.when_done, result))
+            _tell(call.when_done, result)
         call.answer.set_result(result)
 
 
-def _tell(told: Callable[[], object]) -> None:
+def _tell(told: Callable[..., object], *given: object) -> None:
     """What goes wrong where something is only told must not end the writer, nor have what is on disk run again."""
     try:
-        told()
+        told(*given)
     except Exception:
         log.exception("not told")
