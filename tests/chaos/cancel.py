@@ -128,8 +128,7 @@ def _tasks() -> Counter[str]:
 
 
 def _connections(storage: Any) -> dict[str, int]:
-    engines = {"writer": storage._writer, "reader": storage._reader}
-    return {name: engine.pool.checkedout() for name, engine in engines.items()}
+    return {name: in_use for name, (in_use, _) in storage.connections().items()}
 
 
 @contextmanager
