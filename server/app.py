@@ -84,7 +84,7 @@ async def running(
     """The server, from its first answered call to its last commit.
 
     `share_port`: with the other workers of one `optin serve`. `observers`: beside those of the settings.
-    Raises StorageUnavailable, FileInUse, SchemaTooNew, SchemaTooOld, PortTaken, BadCertificates.
+    Raises StorageUnavailable, FileInUse, SchemaTooNew, SchemaTooOld, RowsMissing, PortTaken, BadCertificates.
     """
     async with AsyncExitStack() as stack:
         seen = await stack.enter_async_context(observed(settings, clock, others=observers, one_of_several=share_port))
@@ -215,7 +215,7 @@ def _keep_up(tasks: Tasks, writer: Writer, clock: Clock, settings: Settings, rem
 
 
 async def migrated(settings: Settings) -> None:
-    """Brings the database to this version's schema. Raises StorageUnavailable, FileInUse, SchemaTooNew."""
+    """Brings the database to this version's schema. Raises StorageUnavailable, FileInUse, SchemaTooNew, RowsMissing."""
     storage = open_storage(settings.url, EVENT_OF)
     try:
         if isinstance(storage, SqliteStorage):

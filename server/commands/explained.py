@@ -50,8 +50,8 @@ REFUSALS: Mapping[type[Exception], str] = {
     FileInUse: "Another server uses {error}; stop it, or choose another file with --database-url.",
     schema.SchemaTooNew: "{database} has a newer schema than version {version}; install the newer version.",
     schema.SchemaOfOthers: "{database} has tables of another program; choose an empty database with --database-url.",
-    schema.RowsMissing: "{database} has rows that name rows that are not there, and was left as it was; "
-    "`optin audit` of the version that made it finds them.",
+    schema.RowsMissing: "{database} has {error} which are not there, and was left as it was; "
+    "`optin audit` of the version that served it last tells which, to be mended with that version.",
     schema.SchemaTooOld: "{database} does not have this version's schema; run `optin migrate` first.",
     Conflict: "Others keep changing the same records in {database}; run it again.",
     StorageUnavailable: "{database} cannot be reached; check that it runs and that OPTIN_DATABASE_URL is right.",

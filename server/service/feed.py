@@ -26,12 +26,12 @@ log = structlog.get_logger()
 
 MOST_EVENTS = 400  # in a look: more than come between two rounds at the highest rate
 MOST_BYTES = 1024 * 1024  # in a message of several events: clients take 4 MiB at most
-MOST_MESSAGES = 20  # that wait for a watcher
+MOST_UNREAD = 8_000  # events that wait for a watcher
 MOST_PLACED = 500  # in one transaction of the sequencer
 POLL_SECONDS = 0.1  # for what other processes commit
 KNOWN_SECONDS = 0.25  # between two looks at watchers' keys
-REST_SECONDS = 0.001  # between rounds, for each event of the last one: the more there are, the more commits share one
-MOST_REST_SECONDS = 0.04
+REST_SECONDS, MOST_REST_SECONDS = 0.005, 0.04  # between rounds
+REST_SECONDS_AN_EVENT = 0.001  # of the last round: the more there are, the more commits share one
 
 Types = frozenset[EventType]
 
@@ -58,6 +58,7 @@ class News:
         self._events = events
         self._render = cache(render)
         self._chosen: dict[tuple[Wanted, int], Sequence[bytes]] = {}
+        self.count = len(events)
         self.first, self.last = (place(events[0]), place(events[-1]))
 
     def of(self, wanted: Wanted, seen: int) -> Sequence[bytes]:
@@ -98,16 +99,18 @@ class _Watcher:
         self._wanted = wanted
         self._still_known = still_known
         self._news: deque[News] = deque()
+        self._unread = 0  # events in them
         self._arrived = asyncio.Event()
         self._over: DomainError | None = None
 
     def tell(self, news: News) -> None:
         if not news.of(self._wanted, 0):  # others', which must not fill its queue
             return
-        if len(self._news) >= MOST_MESSAGES:
+        if self._news and self._unread + news.count > MOST_UNREAD:
             self.end(Overloaded(limit="the watcher reads too slowly"))
         elif self._over is None:
             self._news.append(news)
+            self._unread += news.count
             self._arrived.set()
 
     def require_known(self) -> None:
@@ -129,7 +132,9 @@ class _Watcher:
                 raise self._over
             self._arrived.clear()
             await self._arrived.wait()
-        return self._news.popleft()
+        news = self._news.popleft()
+        self._unread -= news.count
+        return news
 
 
 class Feed:
@@ -165,7 +170,7 @@ class Feed:
             self._woken.clear()
             rest = MOST_REST_SECONDS
             try:
-                rest = min(rest, REST_SECONDS * await self._round())
+                rest = min(rest, max(REST_SECONDS, REST_SECONDS_AN_EVENT * await self._round()))
             except (Retryable, Conflict) as error:
                 log.warning("events put off", reason=type(error).__name__)
             except Exception:
@@ -249,7 +254,7 @@ class Feed:
             self._watchers.discard(watcher)
 
     async def _round(self) -> int:
-        """How many events it has seen to; at least 1."""
+        """How many events it has seen to."""
         if self._known_until <= time.monotonic():
             self._known_until = time.monotonic() + KNOWN_SECONDS
             for watcher in self._watchers:
@@ -269,7 +274,7 @@ class Feed:
                 watcher.tell(news)
             self._observer.told(events[0].create_time)
             more = len(events) == MOST_EVENTS
-        return max(count, told, 1)
+        return max(count, told)
 
     async def _place(self) -> int:
         """How many events, or entries of the audit trail, got their places."""

@@ -80,7 +80,6 @@ class Writer:
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._future = asyncio.get_running_loop().create_future
         self._loop = asyncio.create_task(self._take_batches(), name="group-commit")
 
     async def close(self) -> None:
@@ -110,7 +109,7 @@ class Writer:
 
     async def run_ahead(self, work: Callable[[Unit], T]) -> T:
         """As `run`, but ahead of the queue and outside its bound: for what others wait for, such as settling."""
-        call = _Call(each, lambda: work, self._future(), None, None, self._observer.mark())
+        call = _Call(each, lambda: work, asyncio.get_running_loop().create_future(), None, None, self._observer.mark())
         self._queue.appendleft(call)
         self._arrived.set()
         return cast("T", await call.answer)
@@ -132,7 +131,9 @@ class Writer:
         """
         if self._closing or len(self._queue) >= self._queue_max:
             raise Overloaded(limit="calls that wait to be written")
-        call = _Call(work, make_request, self._future(), when_done, when_left, self._observer.mark())
+        call = _Call(
+            work, make_request, asyncio.get_running_loop().create_future(), when_done, when_left, self._observer.mark()
+        )
         if not self._queue:
             self._arrived.set()
         self._queue.append(call)

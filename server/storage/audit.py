@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, exc, select, text
+from sqlalchemy import URL, Connection, Select, Table, and_, exc, or_, select, text
 from sqlalchemy.util import greenlet_spawn
 
 from server.domain.errors import StorageUnavailable
@@ -32,7 +32,7 @@ from server.storage.books import (
 )
 from server.storage.failures import translated
 from server.storage.sqlite import reader_engine
-from server.storage.tables import contractors
+from server.storage.tables import contractors, metadata
 from server.storage.trail import WAITING
 
 T = TypeVar("T")
@@ -84,8 +84,10 @@ class Database:
         if not self._is_sqlite:
             return
         with self._transaction() as connection:
-            for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
-                yield Finding("sqlite-foreign-key-check", (table, f"row {row}", f"has no {parent}"))
+            found = {(table, parent) for table, _, parent, _ in connection.execute(text("PRAGMA foreign_key_check"))}
+            for table, parent in sorted(found):
+                for key in connection.execute(_without(metadata.tables[table], metadata.tables[parent])):
+                    yield Finding("sqlite-foreign-key-check", (table, *map(str, key), f"has no {parent}"))
 
     def parts(self, look: Callable[[Part], Report]) -> Iterator[Report]:
         """What `look` says of all contractors, some at a time, each time inside a transaction."""
@@ -196,3 +198,17 @@ async def _on_postgresql(url: URL, work: Callable[[Database], T]) -> T:
         return await greenlet_spawn(work, Database(engine.sync_engine.connect, is_sqlite=False))
     finally:
         await engine.dispose()
+
+
+def _without(table: Table, parent: Table) -> Select[Any]:
+    """The primary keys of a table's rows that name one of the parent's that is not there. SQLite itself counts rows,
+    where they have numbers."""
+    missing = [
+        and_(
+            *(column.is_not(None) for column in reference.columns),
+            ~select(parent).where(*(pair.column == pair.parent for pair in reference.elements)).exists(),
+        )
+        for reference in table.foreign_key_constraints
+        if reference.referred_table is parent
+    ]
+    return select(*table.primary_key).where(or_(*missing)).order_by(*table.primary_key)

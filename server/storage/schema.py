@@ -31,7 +31,7 @@ class SchemaOfOthers(Exception):
 
 
 class RowsMissing(Exception):
-    """The database, which is left as it was, has rows that name rows that are not there."""
+    """The database, left as it was, has rows that name rows that are not there; the text says of which tables."""
 
 
 async def migrate(url: URL) -> None:
@@ -93,8 +93,9 @@ def _upgrade(connection: Connection) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS))
     command.upgrade(config, "head")
-    if connection.dialect.name == SQLITE and connection.execute(text("PRAGMA foreign_key_check")).first():
-        raise RowsMissing
+    if connection.dialect.name == SQLITE:
+        for table, _, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
+            raise RowsMissing(f"{table} that name {parent}")
 
 
 def require_current(connection: Connection) -> None:

@@ -57,6 +57,7 @@ class SqliteStorage:
         self._lock_file: IO[str] | None = None
         self._writer = writer_engine(self.path, *(NO_CHECKPOINTS if beside else ()))
         self._kept = Kept(self._writer)
+        self._turn = asyncio.Lock()  # of units: the connection has one at a time
         self._reader = reader_engine(self.path)
         self._aside = reader_engine(self.path, 1)
         self._here = reader_engine(self.path, 1)  # for one brief read after the other, on the event loop
@@ -87,14 +88,15 @@ class SqliteStorage:
         return await _in_thread(self._aside_thread, self._read, self._aside, work)
 
     async def write(self, work: Callable[[Unit], T], *, brief: bool = False) -> T:
-        try:
-            if not brief:
-                return await _in_thread(self._writer_thread, self._write, work)
-            await self.ready()
-            return await greenlet_spawn(self._write, work)
-        finally:
-            if self._checkpoints is not None:
-                self._checkpoints.start_if_due()
+        async with self._turn:
+            try:
+                if not brief:
+                    return await _in_thread(self._writer_thread, self._write, work)
+                await self.ready()
+                return await greenlet_spawn(self._write, work)
+            finally:
+                if self._checkpoints is not None:
+                    self._checkpoints.start_if_due()
 
     async def ready(self) -> None:
         if self._checkpoints is not None:
@@ -129,7 +131,8 @@ class SqliteStorage:
 
         Takes its time, and the file's size once more on the disk. Raises StorageUnavailable.
         """
-        await _in_thread(self._writer_thread, self._rewrite)
+        async with self._turn:
+            await _in_thread(self._writer_thread, self._rewrite)
 
     def _rewrite(self) -> None:
         self._kept.close()

@@ -252,6 +252,8 @@ async def test_two_servers_tell_all_watchers_the_same_order(serve: Serving, post
 
 
 class NewsOf:
+    count = 1
+
     def __init__(self, platform: str) -> None:
         self._platform = platform
 
@@ -286,7 +288,7 @@ async def test_a_watcher_that_does_not_keep_up_is_let_go(monkeypatch: pytest.Mon
     watcher = feed._Watcher(wanted, lambda: None)
     others, news = NewsOf("pf_2"), NewsOf("pf_1")
     watcher.tell(others)  # type: ignore[arg-type]
-    monkeypatch.setattr(feed, "MOST_MESSAGES", 1)
+    monkeypatch.setattr(feed, "MOST_UNREAD", 1)
     watcher.tell(news)  # type: ignore[arg-type]
     assert await watcher.next() is news  # type: ignore[comparison-overlap]
     watcher.tell(news)  # type: ignore[arg-type]
@@ -298,7 +300,7 @@ async def test_a_watcher_that_does_not_keep_up_is_let_go(monkeypatch: pytest.Mon
 async def test_a_backlog_is_not_held_against_a_watcher_that_reads(tmp_path: Path, sqlite_template: Path) -> None:
     """Of more pages than may wait for it."""
     storage = open_storage(make_url(sqlite_copy(sqlite_template, tmp_path)), EVENT_OF)
-    many = feed.MOST_EVENTS * (feed.MOST_MESSAGES + 10)
+    many = feed.MOST_UNREAD + 10 * feed.MOST_EVENTS
 
     def record(unit: Unit, count: int) -> None:
         for _ in range(count):
@@ -326,7 +328,7 @@ async def test_a_backlog_is_not_held_against_a_watcher_that_reads(tmp_path: Path
 async def test_a_watcher_that_does_not_read_holds_up_nobody_and_resumes(
     tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "MOST_MESSAGES", 2)
+    monkeypatch.setattr(feed, "MOST_UNREAD", 2)
     settings = Settings(port=0, database_url=sqlite_copy(sqlite_template, tmp_path))
     fixed_window = [("grpc.http2.bdp_probe", 0)]  # or the client would take in what it does not read yet
     async with (

@@ -128,9 +128,15 @@ async def test_a_file_that_is_no_database_is_a_finding(sqlite_kept: Kept, offset
 
 async def test_a_reference_to_nothing_is_found(sqlite_kept: Kept) -> None:
     await sqlite_kept.corrupt(["UPDATE jobs SET category_code = 'nowhere' WHERE id = '{job}'"])
-    (finding,) = (await sqlite_kept.audit()).findings
-    assert str(finding).startswith("sqlite-foreign-key-check: jobs row ")
-    assert str(finding).endswith(" has no job_categories")
+    assert set(map(str, (await sqlite_kept.audit()).findings)) == {
+        f"sqlite-foreign-key-check: jobs {sqlite_kept.names['job']} has no job_categories"
+    }
+
+
+async def test_a_policy_of_nobody_is_found(sqlite_kept: Kept) -> None:
+    await sqlite_kept.corrupt(["UPDATE policies SET contractor = 'cn_x' WHERE id = '{policy}'"])
+    found = set(map(str, (await sqlite_kept.audit()).findings))
+    assert f"sqlite-foreign-key-check: policies cn_x {sqlite_kept.names['policy']} has no contractors" in found
 
 
 # What it cannot read.

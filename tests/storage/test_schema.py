@@ -208,7 +208,7 @@ async def test_a_database_whose_rows_name_what_is_not_there_is_left_as_it_was(tm
     url = f"sqlite+aiosqlite:///{tmp_path}/optin.db"
     await on(url, lambda connection: with_policies(connection, "cn_nobody"))
     before = await on(url, described)
-    with pytest.raises(RowsMissing):
+    with pytest.raises(RowsMissing, match="policies that name contractors"):
         await schema.migrate(make_url(url))
     assert await on(url, described) == before
     assert await on(url, execute("SELECT version_num FROM alembic_version")) == ["0010"]
