@@ -34,8 +34,11 @@ class Events(Protocol):
     def last_position(self) -> int:
         """Of all platforms; 0 before the first."""
 
+    def next(self, position: int, most: int) -> Sequence[Event]:
+        """Of all platforms, after the position, in order."""
+
     def after(self, platform: str, position: int, most: int, wanted: EventFilter = ...) -> Sequence[Event]:
-        """In order. An empty platform: of all."""
+        """In order."""
 
     def before(self, platform: str, position: int | None, most: int, wanted: EventFilter = ...) -> Sequence[Event]:
         """Newest first; None: from the newest."""

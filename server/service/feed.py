@@ -289,4 +289,4 @@ class Feed:
 
 
 def _next(unit: Unit, last: int) -> Sequence[Event]:
-    return unit.events.after("", last, MOST_EVENTS)
+    return unit.events.next(last, MOST_EVENTS)

@@ -47,6 +47,9 @@ PLACE = (
 ANY_WAITS = select(
     or_(exists().where(events.c.position.is_(None)), exists().where(trail.c.number.is_(None))),
 )
+NEXT = (
+    select(events).where(events.c.position > bindparam("position")).order_by(events.c.position).limit(bindparam("most"))
+)
 ABOUT = select(events).where(events.c.platform == bindparam("platform"), events.c.resource.in_(IDS))
 UPDATE = update(events).where(events.c.id == bindparam("event")).values(data=bindparam("told"))
 ALL = EventFilter()
@@ -99,6 +102,9 @@ class Events:
     def last_position(self) -> int:
         return self._connection.scalar(select(event_sequence.c.last)) or 0
 
+    def next(self, position: int, most: int) -> Sequence[Event]:
+        return [_record(row) for row in ready.rows(self._connection, NEXT, (), {"position": position, "most": most})]
+
     def after(self, platform: str, position: int, most: int, wanted: EventFilter = ALL) -> Sequence[Event]:
         return self._page(events.c.position > position, events.c.position, platform, most, wanted)
 
@@ -109,9 +115,7 @@ class Events:
     def _page(
         self, those: ColumnElement[bool], order: ColumnElement[Any], platform: str, most: int, wanted: EventFilter
     ) -> Sequence[Event]:
-        statement = select(events).where(those)
-        if platform:
-            statement = statement.where(events.c.platform == platform)
+        statement = select(events).where(those, events.c.platform == platform)
         if wanted.types:
             statement = statement.where(events.c.type.in_(sorted(wanted.types)))
         if wanted.resource:

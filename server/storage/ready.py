@@ -58,7 +58,7 @@ def _raising(connection: Connection, sql: str, parameters: Any) -> Iterator[Any]
         ) from error
 
 
-def rows(connection: Connection, statement: Select[Any], ids: Sequence[str], values: dict[str, str]) -> list[Row]:
+def rows(connection: Connection, statement: Select[Any], ids: Sequence[str], values: dict[str, Any]) -> list[Row]:
     """Of a statement with the expanding parameter `ids`, in no order. The transaction has begun."""
     query = _query(statement, dialect_of(connection), len(ids), tuple(values))
     return query.rows(connection, dict(zip(query.ids, ids, strict=True)) | values)

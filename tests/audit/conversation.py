@@ -215,7 +215,7 @@ async def leave_one_pending(url: str, names: Names, now: datetime) -> None:
     async with opened(url) as storage:
         (asked,) = await storage.write(lambda unit: create(unit, [Creation(ctx=ctx, request=request, key=key)]))
         await storage.sequence(MOST_EVENTS)
-        told = await storage.read(lambda unit: unit.events.after("", 0, MOST_EVENTS))
+        told = await storage.read(lambda unit: unit.events.next(0, MOST_EVENTS))
     assert isinstance(asked, Asked)
     names |= {"pending": asked.policy.id, "pending-assignment": asked.pending.assignment}
     names |= {"first-event": told[0].id, "third-event": told[2].id, "last-event": told[-1].id}
