@@ -11,7 +11,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import coroutine
 from typing import Any, TypeVar, cast
@@ -48,10 +48,10 @@ SetWork = Callable[[Unit, Sequence[R]], Sequence[T | DomainError | Locked]]
 class _Call:
     work: SetWork[Any, Any]
     make_request: Callable[[], Any]
-    answer: asyncio.Future[Any]
-    when_done: Callable[[Any], object] | None
-    when_left: Callable[[Any], object] | None
     mark: object  # the observer's
+    when_done: Callable[[Any], object] | None = None
+    when_left: Callable[[Any], object] | None = None
+    answer: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     times_locked: int = 0
     request: Any = None  # made when the call comes into a batch
 
@@ -109,7 +109,7 @@ class Writer:
 
     async def run_ahead(self, work: Callable[[Unit], T]) -> T:
         """As `run`, but ahead of the queue and outside its bound: for what others wait for, such as settling."""
-        call = _Call(each, lambda: work, asyncio.get_running_loop().create_future(), None, None, self._observer.mark())
+        call = _Call(each, lambda: work, self._observer.mark())
         self._queue.appendleft(call)
         self._arrived.set()
         return cast("T", await call.answer)
@@ -131,9 +131,7 @@ class Writer:
         """
         if self._closing or len(self._queue) >= self._queue_max:
             raise Overloaded(limit="calls that wait to be written")
-        call = _Call(
-            work, make_request, asyncio.get_running_loop().create_future(), when_done, when_left, self._observer.mark()
-        )
+        call = _Call(work, make_request, self._observer.mark(), when_done, when_left)
         if not self._queue:
             self._arrived.set()
         self._queue.append(call)
