@@ -32,7 +32,6 @@ HELD_SECONDS = 1.0
 HELD_SHARE = 0.5  # of the time that the caller has left
 MOST_HELD = 1_000
 UNLIMITED = math.inf
-AT_ONCE = "its calls at the same time"
 BEARER = "Bearer "
 ANYBODY = Caller(platform=DEFAULT_PLATFORM, roles=frozenset(Role), actor="sandbox")
 
@@ -58,8 +57,7 @@ class _Allowance:
 
     def take(self) -> None:
         """Raises PlatformLimited."""
-        if self.in_flight >= self._most:
-            raise PlatformLimited(limit=AT_ONCE)
+        self._require_room()
         if self._rate == UNLIMITED:
             return
         now = asyncio.get_running_loop().time()
@@ -69,10 +67,13 @@ class _Allowance:
             raise PlatformLimited(limit="its calls a second")
         self._calls -= 1
 
+    def _require_room(self) -> None:
+        if self.in_flight >= self._most:
+            raise PlatformLimited(limit="its calls at the same time")
+
     def __enter__(self) -> None:
         """Raises PlatformLimited."""
-        if self.in_flight >= self._most:
-            raise PlatformLimited(limit=AT_ONCE)
+        self._require_room()
         self.in_flight += 1
 
     def __exit__(self, *_: object) -> None:
