@@ -22,7 +22,7 @@ LIVE = select(policies).where(
 )
 LAST_NUMBERS = (
     select(policies.c.contractor, func.max(policies.c.number).label("number"))
-    .where(policies.c.platform == bindparam("platform"), policies.c.contractor.in_(IDS))
+    .where(policies.c.contractor.in_(IDS), rows.unindexed(policies.c.platform) == bindparam("platform"))
     .group_by(policies.c.contractor)
 )
 UPDATE = update(policies).where(

@@ -40,10 +40,7 @@ def run(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> Sequen
 
 
 def run_each(connection: Connection, sql: str, parameters: list[tuple[Any, ...]]) -> None:
-    """A statement without rows, for one set of parameters after the other. Raises what SQLAlchemy raises."""
-    if connection.dialect.name != SQLITE:
-        connection.exec_driver_sql(sql, parameters)
-        return
+    """On SQLite: a statement without rows, for one set of parameters after the other. Raises what SQLAlchemy raises."""
     with _raising(connection, sql, parameters) as driver:
         driver.executemany(sql, parameters)
 

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    ARRAY,
     BindParameter,
     ColumnElement,
     Connection,
@@ -16,6 +17,8 @@ from sqlalchemy import (
     Select,
     Table,
     bindparam,
+    cast,
+    func,
     or_,
     select,
 )
@@ -24,6 +27,7 @@ from server.domain.callers import EVERY_PLATFORM
 from server.domain.ports import Page
 from server.storage import ready
 from server.storage.ready import Row
+from server.storage.types import SQLITE
 
 T = TypeVar("T")
 
@@ -54,8 +58,9 @@ def found_in(places: Mapping[str, str]) -> Places:
 def insert(connection: Connection, table: Table, added: Sequence[object], places: Places = ()) -> None:
     """Inserts a row for each record, which has every column's value, by its name unless `places` has it elsewhere.
 
-    As `connection.execute(table.insert(), ...)`, without what SQLAlchemy does anew for each row. One row a statement:
-    of several SQLite would keep the pages as they were, to undo the first ones if the last one fails.
+    As `connection.execute(table.insert(), ...)`, without what SQLAlchemy does anew for each row. On SQLite one row a
+    statement: of several it would keep the pages as they were, to undo the first ones if the last one fails. PostgreSQL
+    has all rows in one statement: it would plan each one anew.
     """
     if not added:
         return
@@ -63,7 +68,10 @@ def insert(connection: Connection, table: Table, added: Sequence[object], places
     values_of_row, binds = _row(table, places, dialect)
     columns = zip(*map(values_of_row, added), strict=True)
     fit = [column if bind is None else map(bind, column) for bind, column in zip(binds, columns, strict=True)]
-    ready.run_each(connection, _insert(table, dialect), list(zip(*fit, strict=True)))
+    if dialect.name == SQLITE:
+        ready.run_each(connection, _insert(table, dialect), list(zip(*fit, strict=True)))
+    else:
+        ready.run(connection, _insert_all(table, dialect), tuple(map(list, fit)))
 
 
 @cache
@@ -80,6 +88,15 @@ def _row(
 @cache
 def _insert(table: Table, dialect: Dialect) -> str:
     return str(table.insert().compile(dialect=dialect))
+
+
+@cache
+def _insert_all(table: Table, dialect: Dialect) -> str:
+    """Of rows whose values come as one array for each column."""
+    names = [column.name for column in table.columns]
+    arrays = [cast(bindparam(column.name), ARRAY(column.type)) for column in table.columns]
+    added = select(func.unnest(*arrays).table_valued(*names).render_derived())
+    return str(table.insert().from_select(names, added).compile(dialect=dialect))
 
 
 def keyset(
@@ -124,8 +141,8 @@ def untold(
 def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
     """The column, for a condition that must not choose the index.
 
-    SQLite keeps no statistics of what it stores. Given a contractor and a platform, it may look through all that the
-    platform has.
+    SQLite keeps no statistics of what it stores, and PostgreSQL has none of a table that is new. Given contractors and
+    a platform, they may look through all that the platform has.
     """
     return column.concat("")
 
@@ -133,7 +150,7 @@ def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
 def of(table: Table) -> ColumnElement[bool]:
     """The condition for the rows of the parameter `platform`, which may be every one."""
     wanted: BindParameter[str] = bindparam("platform", EVERY_PLATFORM)
-    return or_(wanted == EVERY_PLATFORM, table.c.platform == wanted)
+    return or_(wanted == EVERY_PLATFORM, unindexed(table.c.platform) == wanted)
 
 
 def within(table: Table, platform: str, contractor: str = "") -> list[ColumnElement[bool]]:

@@ -1,18 +1,21 @@
-"""How SQLite finds what it is asked for: it has no statistics to choose an index by, so each choice is held here."""
+"""How the databases find what they are asked for without statistics to choose an index by: SQLite has none, and
+PostgreSQL has none of a table that is new. So each choice is held here."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from server.domain.ports import Page, Unit
 from server.domain.terms import Period
+from server.storage.postgres import PostgresStorage
 from server.storage.sqlite import SqliteStorage
 from server.storage.unit import SqlUnit
 from tests.conftest import sqlite_copy
 from tests.storage.opened import opened
-from tests.storage.records import NOW, PLATFORM
+from tests.storage.records import NOW, PLATFORM, request
 
 CONTRACTORS = [f"cn_{number}" for number in range(16)]
 PAGE = Page(size=50)
@@ -77,3 +80,23 @@ async def test_what_each_creation_reads_is_found_in_one_place(
     searches = [found for found in steps if found.startswith("SEARCH")]
     assert len(searches) == 1, steps
     assert step in searches[0]
+
+
+async def test_postgresql_finds_requests_by_their_ids_in_a_table_that_is_new(postgres_storage: PostgresStorage) -> None:
+    stored = [request() for _ in range(5_000)]
+    steps: list[str] = []
+
+    def explain(connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            steps.extend(step for (step,) in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters))
+
+    def work(unit: Unit) -> None:
+        assert isinstance(unit, SqlUnit)
+        unit.requests.insert(stored)
+        event.listen(unit._connection, "before_cursor_execute", explain)
+        unit.requests.find(PLATFORM, [one.request_id for one in stored[:64]])
+
+    await postgres_storage.write(work)
+    conditions = [step for step in steps if "Index Cond:" in step]
+    assert len(conditions) == 1, steps
+    assert "request_id" in conditions[0]

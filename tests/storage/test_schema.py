@@ -25,7 +25,7 @@ from server.storage import schema
 from server.storage.assignments import ASSIGNMENT_OF, DECISION_OF
 from server.storage.rows import Places
 from server.storage.schema import RowsMissing, SchemaOfOthers, SchemaTooNew, SchemaTooOld
-from server.storage.tables import assignments, contractors, decisions, metadata, policies
+from server.storage.tables import assignments, contractors, decisions, metadata, policies, requests
 from server.storage.unit import SqlUnit
 from tests.storage import records
 from tests.support.postgres import PostgresCluster
@@ -171,6 +171,20 @@ async def test_decisions_outlast_the_migration_that_orders_them(empty_url: str) 
     before = await on(empty_url, made_before)
     await schema.migrate(make_url(empty_url))
     assert await on(empty_url, lambda connection: list(connection.execute(select(decisions)))) == before
+
+
+async def test_requests_outlast_the_migration_that_orders_them(empty_url: str) -> None:
+    def made_before(connection: Connection) -> list[Any]:
+        upgraded(connection, "0011")
+        same_id = [records.request(request_id="same", platform=platform) for platform in ("pf_1", "pf_2")]
+        SqlUnit(connection, EVENT_OF).requests.insert([*same_id, records.request()])
+        return list(connection.execute(in_order))
+
+    in_order = select(requests).order_by(requests.c.request_id, requests.c.platform)
+    before = await on(empty_url, made_before)
+    assert len(before) == 3
+    await schema.migrate(make_url(empty_url))
+    assert await on(empty_url, lambda connection: list(connection.execute(in_order))) == before
 
 
 def with_policies(connection: Connection, *named: str) -> None:

@@ -27,7 +27,8 @@ requests = Table(
     Column("response", LargeBinary, nullable=False),  # empty while `awaits` is set
     Column("create_time", UtcDateTime, nullable=False),
     Column("awaits", String, nullable=False, server_default=text("''")),  # the policy that the carrier is asked for
-    PrimaryKeyConstraint("platform", "request_id"),
+    # Found by the id, whatever a database that has no statistics thinks of how many a platform has.
+    PrimaryKeyConstraint("request_id", "platform"),
     Index(None, "create_time"),
 )
 
