@@ -159,6 +159,12 @@ async def test_with_a_keyboard_alone(house: House, browser: Browser, urls: dict[
         person.complaints.clear()  # of the 422
 
 
+async def goes_back(page: Page) -> None:
+    """Once nothing is on its way: from a page that is being left Chromium goes nowhere."""
+    await page.wait_for_load_state("networkidle")
+    await page.go_back()
+
+
 async def test_the_back_button_and_a_double_click(house: House, browser: Browser, urls: dict[str, str]) -> None:
     session = await opt_in(house, urls)
     async with tab(browser) as person:
@@ -167,9 +173,9 @@ async def test_the_back_button_and_a_double_click(house: House, browser: Browser
         await person.goes_on()
         await person.answers()
         await person.goes_on()
-        await page.go_back()
+        await goes_back(page)
         await expect(page.get_by_role("heading", level=1)).to_have_text("Answer some questions")
-        await page.go_back()
+        await goes_back(page)
         await page.get_by_label("First name").fill("Janet")
         await page.get_by_role("button").dblclick()
         await expect(page).to_have_url(re.compile("/questions$"))
@@ -179,7 +185,7 @@ async def test_the_back_button_and_a_double_click(house: House, browser: Browser
         await person.goes_on()
         await page.get_by_role("button").dblclick()
         await is_out(page, session, "APPLICATION_COMPLETE")
-        await page.go_back()
+        await goes_back(page)
         await is_out(page, session, "APPLICATION_COMPLETE")
     assert (await house.client.get_contractor(session.contractor)).first_name == "Janet"
 
