@@ -33,7 +33,6 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
     # A plan that is kept was made for the table as it was (README, "How a change is written").
     "plan_cache_mode": "force_custom_plan",
-    "random_page_cost": "1.1",  # rows are found by their keys: in memory, or else on no disk that turns
     "jit": "off",  # compiling takes longer than any of our statements
 }
 # What waits for its place leaves dead entries in an index, of which a plain scan takes note for the next one.

@@ -29,6 +29,7 @@ class Requests:
         self._connection.execute(update(requests).where(*key), {"response": response, "awaits": ""})
 
     def after(self, platform: str, request_id: str, most: int) -> Sequence[StoredRequest]:
+        """Reads past those of other platforms, which lie between: for an operator's command, not for calls."""
         answered = select(requests).where(requests.c.platform == platform, requests.c.awaits == "")
         later = answered.where(requests.c.request_id > request_id).order_by(requests.c.request_id).limit(most)
         return [StoredRequest(**row) for row in self._connection.execute(later).mappings()]

@@ -83,6 +83,7 @@ async def test_what_each_creation_reads_is_found_in_one_place(
 
 
 async def test_postgresql_finds_requests_by_their_ids_in_a_table_that_is_new(postgres_storage: PostgresStorage) -> None:
+    """Neither all that its platform has, as long as the ids come second in the key, nor the whole table."""
     stored = [request() for _ in range(5_000)]
     steps: list[str] = []
 
