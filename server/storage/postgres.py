@@ -52,9 +52,8 @@ class PostgresStorage:
         # Each statement has a view of its own anyway: a transaction around a read would cost two round trips.
         self._reader = async_engine(url, size=READERS, isolation_level="AUTOCOMMIT")
         self._aside = async_engine(url, isolation_level="AUTOCOMMIT")
-        self._sequencer = async_engine(
-            url, settings=SEQUENCER_SETTINGS
-        )  # of its own: it must not wait for a unit, nor a unit for it
+        # Of its own: it must not wait for a unit, nor a unit for it.
+        self._sequencer = async_engine(url, settings=SEQUENCER_SETTINGS)
         self._commits = Commits(event_of)
 
     async def read(self, work: Callable[[Unit], T], platform: str = EVERY_PLATFORM, *, brief: bool = False) -> T:
