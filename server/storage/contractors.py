@@ -15,9 +15,7 @@ from server.storage.rows import IDS
 from server.storage.tables import contractors, emails
 from server.storage.upserts import insert, is_postgresql
 
-FIND = select(contractors).where(
-    contractors.c.id.in_(IDS), rows.unindexed(contractors.c.platform) == bindparam("platform")
-)
+FIND = select(contractors).where(*rows.among_ids(contractors.c.id))
 EXISTING = select(contractors.c.id).where(contractors.c.id.in_(IDS), rows.of(contractors))
 LOCK = EXISTING.order_by(contractors.c.id).with_for_update(key_share=True)
 LOCK_FREE = EXISTING.order_by(contractors.c.id).with_for_update(key_share=True, skip_locked=True)

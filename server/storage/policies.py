@@ -16,13 +16,12 @@ from server.storage.tables import policies
 
 FIND = select(policies).where(policies.c.platform == bindparam("platform"), policies.c.id.in_(IDS))
 LIVE = select(policies).where(
-    policies.c.contractor.in_(IDS),
-    rows.unindexed(policies.c.platform) == bindparam("platform"),
+    *rows.among_ids(policies.c.contractor),
     or_(policies.c.status == PolicyStatus.ACTIVE, policies.c.status == PolicyStatus.PENDING),
 )
 LAST_NUMBERS = (
     select(policies.c.contractor, func.max(policies.c.number).label("number"))
-    .where(policies.c.contractor.in_(IDS), rows.unindexed(policies.c.platform) == bindparam("platform"))
+    .where(*rows.among_ids(policies.c.contractor))
     .group_by(policies.c.contractor)
 )
 UPDATE = update(policies).where(

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import (
     ARRAY,
     BindParameter,
+    Column,
     ColumnElement,
     Connection,
     Dialect,
@@ -145,6 +146,11 @@ def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
     a platform, they may look through all that the platform has.
     """
     return column.concat("")
+
+
+def among_ids(column: Column[str]) -> tuple[ColumnElement[bool], ...]:
+    """The conditions for the rows of the parameter `platform` that have one of IDS in the column, found by that."""
+    return column.in_(IDS), unindexed(column.table.c.platform) == bindparam("platform")
 
 
 def of(table: Table) -> ColumnElement[bool]:

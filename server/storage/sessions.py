@@ -19,8 +19,7 @@ from server.storage.tables import application_sessions as sessions
 
 FIND = select(sessions).where(sessions.c.platform == bindparam("platform"), sessions.c.id.in_(IDS))
 OPT_INS = select(sessions.c.contractor, *(sessions.c[field.name] for field in fields(OptIn))).where(
-    sessions.c.contractor.in_(IDS),
-    rows.unindexed(sessions.c.platform) == bindparam("platform"),
+    *rows.among_ids(sessions.c.contractor),
     sessions.c.is_general_opt_in,
 )
 
