@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from unicodedata import normalize
 
 from server.domain.enums import (
     ApplicationSessionStatus,
@@ -273,10 +274,11 @@ def _checked_signatures(
 
 
 def legal_names(contractor: Contractor) -> frozenset[str]:
-    """First and last name, with and without the middle name, folded in case and spacing."""
+    """First and last name, with and without the middle name, folded in case, spacing and composition of letters."""
     first, middle, last = contractor.first_name, contractor.middle_name, contractor.last_name
     return frozenset({_folded(f"{first} {last}"), _folded(f"{first} {middle} {last}")})
 
 
 def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())
+    """As Unicode matches without case (D145)."""
+    return " ".join(normalize("NFD", normalize("NFD", name).casefold()).split())

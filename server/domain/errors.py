@@ -37,7 +37,7 @@ from typing import ClassVar, TypeVar
 
 T = TypeVar("T")
 
-LOOKS_LIKE_AN_ID = re.compile(r"[a-z]{2,3}_[0-9A-Za-z]{1,40}")
+LOOKS_LIKE_AN_ID = re.compile(r"[a-z]{2,3}_[0-9A-Za-z_-]{1,40}")
 
 
 def entry_for(error: Exception, table: Mapping[type[Exception], T]) -> T:

@@ -24,6 +24,8 @@ T = TypeVar("T")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 HTTP_URL = TypeAdapter(AnyHttpUrl)
+# RFC 3986, 3: a scheme, then two slashes and an authority. The parser, as browsers do, takes less than that.
+ABSOLUTE_URL = re.compile(r"https?://[^\s\\/?#]+(?:[/?#][^\s\\]*)?", re.IGNORECASE)
 LONGEST_URL = 2_048
 MOST_ITEMS = 200  # of a list of plain values; no enum, nor the list of states, is longer
 LARGEST_NET_RATE = 10_000  # $100 for each $100 of pay
@@ -31,12 +33,12 @@ LARGEST_NET_RATE = 10_000  # $100 for each $100 of pay
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()  # only the syntax is checked: reserved domains are allowed
 
 
-def text(most: int, *, required: bool = False, lines: bool = False) -> Any:
-    """Text of at most so many characters, without surrounding spaces."""
+def text(most: int, *, required: bool = False, lines: bool = False, stripped: bool = True) -> Any:
+    """Text of at most so many characters, without surrounding spaces unless they count."""
     refused = CONTROL_BUT_LINES if lines else CONTROL
 
     def check(value: str) -> str:
-        value = value.strip()
+        value = value.strip() if stripped else value
         if required and not value:
             raise ValueError("must not be empty")
         if len(value) > most:
@@ -60,6 +62,18 @@ def _email(value: str) -> str:
         return email_validator.validate_email(value, check_deliverability=False, globally_deliverable=False).normalized
     except email_validator.EmailNotValidError:
         raise ValueError("must be an email address") from None
+
+
+def _email_as_kept(value: str) -> str:
+    """Of a filter, where what is no address is nobody's."""
+    try:
+        return _email(value)
+    except ValueError:
+        return value
+
+
+def _spaced(value: str) -> str:
+    return " ".join(value.split())
 
 
 def _phone(value: str) -> str:
@@ -89,7 +103,7 @@ def _country(value: str) -> str:
 
 def _url(value: str) -> str:
     rule = f"must be an absolute http or https URL of at most {LONGEST_URL} characters"
-    if len(value) > LONGEST_URL or CONTROL.search(value) or value != value.strip():
+    if len(value) > LONGEST_URL or CONTROL.search(value) or not ABSOLUTE_URL.fullmatch(value):
         raise ValueError(rule)
     try:
         HTTP_URL.validate_python(value)
@@ -184,6 +198,7 @@ Description = Annotated[str, text(2_000, lines=True)]
 Note = Annotated[str, text(2_000, lines=True)]
 Title = Annotated[str, text(200, required=True)]
 Short = Annotated[str, text(500)]
+LegalName = Annotated[str, AfterValidator(_spaced), text(500)]  # whatever its spacing (spec 5, step 3)
 Email = Annotated[str, AfterValidator(_email)]
 Phone = Annotated[str, AfterValidator(_phone)]
 State = Annotated[str, AfterValidator(_state)]
@@ -195,7 +210,9 @@ PageSize = Annotated[int, AfterValidator(_not_negative)]
 NetRate = Annotated[int, _within(0, LARGEST_NET_RATE)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 Reference = Annotated[str, Field(min_length=1)]  # of any shape: what refers to nothing is not found
-FilterReference = Annotated[str, text(200)]
+# A blank one refers to nothing, and is not an empty one, which asks for all.
+FilterReference = Annotated[str, text(200, stripped=False)]
+EmailFilter = Annotated[str, text(320, stripped=False), AfterValidator(_email_as_kept)]
 few = BeforeValidator(_few)
 CoverageTypes = Annotated[list[Annotated[CoverageType, known(CoverageType)]], few, AfterValidator(_in_enum_order)]
 RequiredTime = Annotated[datetime, BeforeValidator(_valid)]

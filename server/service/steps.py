@@ -5,7 +5,18 @@ from typing import Annotated
 from pydantic import Field
 
 from server.domain import application
-from server.service.fields import AddressFields, Fields, IpAddress, Name, Note, OptionalName, Phone, Short, text
+from server.service.fields import (
+    AddressFields,
+    Fields,
+    IpAddress,
+    LegalName,
+    Name,
+    Note,
+    OptionalName,
+    Phone,
+    Short,
+    text,
+)
 
 MOST_ANSWERS = 100
 MOST_SIGNATURES = 20
@@ -44,7 +55,7 @@ class ApplicationQuestionsFields(Fields):
 class SignatureFields(Fields):
     document: Short = ""
     version: Short = ""
-    legal_name: Short = ""
+    legal_name: LegalName = ""
 
 
 class EsignatureDocumentFields(Fields):

@@ -11,13 +11,13 @@ from server.domain.errors import InvalidFields, Violation
 from server.domain.ports import Page
 from server.service.fields import (
     AddressFields,
+    EmailFilter,
     EventTypes,
     Fields,
     FilterReference,
     PostalCode,
     Short,
     State,
-    text,
 )
 from server.service.paging import ID
 from server.service.parsing import changes_of, one_a_field
@@ -133,7 +133,7 @@ class Listed(Given):
 
 
 class ListedContractors(Listed):
-    email: Annotated[str, text(320)] = ""
+    email: EmailFilter = ""
 
 
 class ListedJobs(Listed):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from optin.v1 import contractor_service_pb2 as contractors_pb
@@ -214,6 +215,15 @@ async def test_list_is_newest_first_and_filtered_by_whole_email(any_client: Clie
     assert await emails(client, "ANN@example.COM") == ["ann@example.com"]
     assert await emails(client, "nobody@example.com") == []
     assert await emails(client, "%") == []
+    assert await emails(client, " ") == [], "which is nobody's, and not everybody's"
+
+
+@pytest.mark.parametrize("sent", ["x@xn--mnchen-3ya.example", "e\u0301@example.com", "Jane@EXAMPLE.com"])
+async def test_an_email_is_found_as_it_was_sent_and_as_it_is_kept(any_client: Client, sent: str) -> None:
+    kept = (await any_client.contractor(email=sent)).email
+    assert kept != sent
+    await any_client.contractor()
+    assert await emails(any_client, sent) == await emails(any_client, kept) == [kept]
 
 
 async def test_an_update_without_a_mask_changes_what_is_set(any_client: Client, clock: Clock) -> None:

@@ -389,8 +389,8 @@ async def test_filters_of_whatever_shape_find_nothing_or_are_refused(any_client:
     client = any_client
     await client.assign((await client.opted_in()).id, (await client.job()).id)
     for method in LISTS:
-        for name in ("contractor", "job", "category_code", "email", "work_state"):
-            for value in ("x", "\0", "x" * 10_000, "%", "' OR 1=1 --"):
+        for name in ("contractor", "job", "category_code", "email", "resource", "work_state"):
+            for value in ("x", " ", "\u3000", "\0", "x" * 10_000, "%", "' OR 1=1 --"):
                 request: Any = request_of(method)
                 if name not in request.DESCRIPTOR.fields_by_name:
                     continue

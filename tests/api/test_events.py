@@ -137,11 +137,12 @@ async def test_what_cannot_be_asked_for_is_named(client: Client, method: str) ->
 
     bad = await ask(types=["policy.active", "policy.bought"])
     assert (bad.code, bad.fields) == (grpc.StatusCode.INVALID_ARGUMENT, {"types"})
-    unknown = await ask(after=NEVER)
-    assert (unknown.code, unknown.told) == (
-        grpc.StatusCode.NOT_FOUND,
-        {"resource_type": "event", "resource_name": NEVER},
-    )
+    for after, name in ((NEVER, NEVER), ("ev_x", "ev_x"), (" ", ""), ("x" * 10_000, ""), ("ev_\0", "")):
+        unknown = await ask(after=after)
+        assert (unknown.code, unknown.told) == (
+            grpc.StatusCode.NOT_FOUND,
+            {"resource_type": "event", "resource_name": name},
+        )
 
 
 async def test_batched_messages_have_the_same_events(any_client: Client) -> None:

@@ -102,6 +102,15 @@ async def test_sessions_that_are_refused_for_their_fields(client: Client) -> Non
     jane = await client.contractor()
     path = "application_session"
     bad_urls = ("", "example.com", "/relative", "ftp://example.com", "javascript:alert(1)", "https://", "https://a b/")
+    bad_urls += (
+        "https:a.b",
+        "https:/a.b",
+        "http:///x",
+        "https:\\\\a.b\\c",
+        "https://a.b/ c",
+        "https://a.b\u3000",
+        "//a.b/c",
+    )
     for url in (*bad_urls, "https://example.com/" + "x" * 2_048, "https://example.com/\0"):
         request = create_request(
             contractor=jane.id, is_general_opt_in=True, work_state="CA", success_url=url, cancel_url=url
@@ -124,7 +133,12 @@ async def test_sessions_that_are_refused_for_their_fields(client: Client) -> Non
 
 async def test_urls_that_are_taken(client: Client) -> None:
     jane = await client.contractor()
-    for url in ("http://localhost:3000/done?x=1#y", "HTTPS://example.com", "https://example.com/{id}/ü"):
+    for url in (
+        "http://localhost:3000/done?x=1#y",
+        "HTTPS://example.com",
+        "https://example.com/{id}/ü",
+        "http://[::1]?a",
+    ):
         request = create_request(contractor=jane.id, is_general_opt_in=True, work_state="CA", success_url=url)
         made = (await client.sessions.CreateApplicationSession(request)).application_session
         assert made.success_url == url, "kept as it was given"
@@ -328,7 +342,7 @@ async def test_legal_names_in_any_case_and_spacing_with_or_without_the_middle_na
     )
     for name in ("verify_info", "application_questions"):
         await client.submit(session.id, **{name: STEPS[name]})
-    for legal_name in ("José Ruß", "  josé   RUSS ", "JOSÉ DE LA RUSS", "José\u00a0de  la Ruß"):
+    for legal_name in ("José Ruß", "  josé   RUSS ", "Jose\u0301\tRuß\n", "JOSÉ DE LA RUSS", "José\u00a0de  la Ruß"):
         step = signatures(legal_name)
         step.ip_address, step.user_agent = "2001:db8::1", "Mozilla/5.0"
         signed = await client.submit(session.id, esignature_document=step)

@@ -308,6 +308,9 @@ MIDDLE = replace(JANE, first_name="Jane", middle_name="Ann Lee", last_name="O'Ne
         (MIDDLE, "Jane O'Neill Straße", True),
         (MIDDLE, "jane ann lee o'neill STRASSE", True),
         (MIDDLE, "Jane Ann O'Neill Straße", False),
+        (replace(JANE, first_name="José"), "JOSE\u0301 Doe", True),
+        (replace(JANE, first_name="Jose\u0301"), "josé doe", True),
+        (replace(JANE, first_name="José"), "Jose Doe", False),
     ],
 )
 def test_the_legal_name(contractor: Contractor, name: str, legal: bool) -> None:

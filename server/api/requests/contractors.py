@@ -1,8 +1,6 @@
 """Requests about contractors."""
 
-from typing import Annotated
-
-from server.service.fields import ChangeRequest, ListRequest, text
+from server.service.fields import ChangeRequest, EmailFilter, ListRequest
 from server.service.settable import ContractorFields
 
 
@@ -11,4 +9,4 @@ class CreateContractor(ChangeRequest):
 
 
 class ListContractors(ListRequest):
-    email: Annotated[str, text(320)] = ""
+    email: EmailFilter = ""

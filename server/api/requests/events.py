@@ -7,13 +7,13 @@ from server.service.fields import EventTypes, Fields, FilterReference, ListReque
 class ListEvents(ListRequest):
     types: EventTypes = frozenset()
     resource: FilterReference = ""
-    after: FilterReference = ""
+    after: str = ""  # of any shape, as a Reference
 
     def filter(self) -> EventFilter:
         return EventFilter(types=self.types, resource=self.resource)
 
 
 class WatchEvents(Fields):
-    after: FilterReference = ""
+    after: str = ""
     types: EventTypes = frozenset()
     batched: bool = False
