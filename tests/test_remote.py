@@ -131,6 +131,37 @@ async def test_a_failure_is_told_to_all_who_waited(
         assert (await policy_of(client, again.assignment.policy)).number == 2
 
 
+async def test_who_waits_for_one_that_fails_does_not_wait_for_the_next_ones(serve: Serving, carrier: Carrier) -> None:
+    """However many newer calls begin to bind another before it comes back."""
+    async with serve(carrier=carrier) as client:
+        jane, job = await client.opted_in(), await client.job()
+
+        async def seen() -> int:
+            """How many bindings are tried while a call is under way."""
+            before = len(carrier.asked)
+            made = await client.assign(jane.id, job.id)
+            assert made.outcome == pb.BINDING_OUTCOME_BINDING_FAILED
+            return len(carrier.asked) - before
+
+        async def fail() -> None:
+            while True:
+                carrier.go.clear()
+                await asyncio.sleep(0.1)
+                carrier.go.set()
+                await asyncio.sleep(0)
+
+        carrier.answer = NotAsked()
+        failing = asyncio.create_task(fail())
+        calls = []
+        for _ in range(100):
+            calls.append(asyncio.create_task(seen()))
+            await asyncio.sleep(0.01)
+        tried = await asyncio.gather(*calls)
+        failing.cancel()
+        assert len(carrier.asked) > 5
+        assert max(tried) < 4
+
+
 async def test_a_caller_that_goes_away_stops_nothing(serve: Serving, carrier: Carrier) -> None:
     async with serve(carrier=carrier) as client:
         jane, job = await client.opted_in(), await client.job()

@@ -130,6 +130,12 @@ def failed(binding: Binding, request_types: Iterable[CoverageType], reason: Bind
     )
 
 
+def must_wait(decision: Decision, awaited: Policy | None) -> bool:
+    """Whether for the policy that is being bound. When the one that was waited for has failed, that is the answer
+    (spec 7): others may have begun to bind the next one meanwhile, again and again."""
+    return bool(decision.awaits) and (awaited is None or awaited.fail_reason is None)
+
+
 def what_to_bind(
     decision: Decision, request_types: tuple[CoverageType, ...], awaited: Policy | None
 ) -> NewPolicy | Binding:
@@ -137,19 +143,18 @@ def what_to_bind(
 
     `awaited`: the policy that was waited for, if any. What is still being bound was waited for long enough.
     """
+    failure = None if awaited is None else awaited.fail_reason
     if decision.awaits:
-        return given_up(decision.binding, request_types)
+        return given_up(decision.binding, request_types, failure or BindingReason.CARRIER_UNAVAILABLE)
     if decision.bind is None:
         return decision.binding
-    if awaited is not None and awaited.fail_reason is not None:
-        return failed(decision.binding, request_types, awaited.fail_reason)
-    return decision.bind
+    return decision.bind if failure is None else failed(decision.binding, request_types, failure)
 
 
-def given_up(binding: Binding, request_types: Iterable[CoverageType]) -> Binding:
-    """The binding that would have reused a policy, when that is still being bound after the time to wait."""
+def given_up(binding: Binding, request_types: Iterable[CoverageType], reason: BindingReason) -> Binding:
+    """The binding that would have reused a policy that is still being bound, when that is not waited for any more."""
     if binding.workflow is BindingWorkflow.GENERAL_OPT_IN:
-        return failed(binding, request_types, BindingReason.CARRIER_UNAVAILABLE)
+        return failed(binding, request_types, reason)
     return replace(
         binding,
         outcome=BindingOutcome.STANDARD_WORKFLOW,

@@ -5,7 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import field, replace
 
 from server.domain.carrier import PendingBinding
-from server.domain.decision import AssignmentRequest, Decision, Facts, NewPolicy, decide, failed, what_to_bind
+from server.domain.decision import (
+    AssignmentRequest,
+    Decision,
+    Facts,
+    NewPolicy,
+    decide,
+    failed,
+    must_wait,
+    what_to_bind,
+)
 from server.domain.enums import AssignmentStatus, BindingOutcome, PolicyStatus
 from server.domain.errors import AssignmentCancelled, AssignmentStarted, DomainError, InvalidFields, NotFound, Violation
 from server.domain.events import OF_POLICY, EventType
@@ -101,9 +110,10 @@ class _Batch:
         request = creation.request
         facts = self._facts.about(creation.ctx, request)
         decision = decide(request, facts, creation.ctx.now)
-        if decision.awaits and not creation.gave_up:
+        awaited = self._awaited.get(creation.awaited)
+        if must_wait(decision, awaited) and not creation.gave_up:
             return Awaits(decision.awaits)
-        todo = what_to_bind(decision, request.coverage_types, self._awaited.get(creation.awaited))
+        todo = what_to_bind(decision, request.coverage_types, awaited)
         if isinstance(todo, Binding):
             return self._made(creation, facts, todo)
         return self._bind(creation, facts, decision, todo)

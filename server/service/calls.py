@@ -161,12 +161,13 @@ class Calls:
         told: Callable[[Reply], object] = _ignored,
     ) -> Reply:
         """Runs the call again after each policy that it had to wait for. `told` is what no unit tells of."""
+        until = self._settlements.until()
         while not isinstance(result, Reply):
             if isinstance(result, Asked):
                 assert self._remote is not None, "only a remote carrier is asked outside the unit"  # noqa: S101
                 reply = await self._remote.carry_out(result)
                 told(reply)
                 return reply
-            settled = await self._settlements.wait(ctx.platform, result.policy)
+            settled = await self._settlements.wait(ctx.platform, result.policy, until)
             result = await run(replace(attempt, awaited=result.policy, gave_up=not settled))
         return result

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from server.domain import anew, terms
-from server.domain.decision import AssignmentRequest, Facts, decide, failed, what_to_bind
+from server.domain.decision import AssignmentRequest, Facts, decide, failed, must_wait, what_to_bind
 from server.domain.enums import AssignmentStatus, BindingOutcome, PolicyStatus
 from server.domain.errors import AssignmentCancelled, InvalidFields, Violation
 from server.domain.events import EventType
@@ -81,9 +81,9 @@ class _Rest:
     def decided(self, binder: Binder, attempt: Attempt) -> Assignment | Awaits | Asked:
         unit, ctx, types = self.unit, self.ctx, self.wanted.coverage_types
         decision = decide(self.wanted, self.facts, ctx.now)
-        if decision.awaits and not attempt.gave_up:
-            return Awaits(decision.awaits)
         awaited = unit.policies.find(ctx.platform, [attempt.awaited]).get(attempt.awaited)
+        if must_wait(decision, awaited) and not attempt.gave_up:
+            return Awaits(decision.awaits)
         todo = what_to_bind(decision, types, awaited)
         if isinstance(todo, Binding):
             return self._extended(todo)

@@ -25,7 +25,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 HTTP_URL = TypeAdapter(AnyHttpUrl)
 # RFC 3986, 3: a scheme, then two slashes and an authority. The parser, as browsers do, takes less than that.
-ABSOLUTE_URL = re.compile(r"https?://[^\s\\/?#]+(?:[/?#][^\s\\]*)?", re.IGNORECASE)
+ABSOLUTE_URL = re.compile(r"https?://[^\s\\/?#]+(?:[/?#](?:.*\S)?)?", re.IGNORECASE)
 LONGEST_URL = 2_048
 MOST_ITEMS = 200  # of a list of plain values; no enum, nor the list of states, is longer
 LARGEST_NET_RATE = 10_000  # $100 for each $100 of pay

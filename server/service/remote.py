@@ -70,7 +70,7 @@ class RemoteBindings:
             self.settlements.announce(policy.id)
         if reply is not None:
             return reply
-        await self.settlements.wait(policy.platform, policy.id)
+        await self.settlements.wait(policy.platform, policy.id, self.settlements.until())
         return await self.storage.read(lambda unit: answer_of(unit, pending, self.clock(), self.renders))
 
     async def _settle(self, pending: PendingBinding, answer: Answer) -> Reply | None:

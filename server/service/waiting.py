@@ -13,6 +13,7 @@ LONGEST_POLL_SECONDS = 0.5
 
 class Settlements:
     def __init__(self, storage: Storage, limit: timedelta) -> None:
+        """`limit`: how long a call waits, for all policies that it has to wait for."""
         self._storage = storage
         self._limit_seconds = limit.total_seconds()
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
@@ -22,12 +23,16 @@ class Settlements:
         for event in self._waiting.get(policy, ()):
             event.set()
 
-    async def wait(self, platform: str, policy: str) -> bool:
-        """Whether the policy was settled within the limit. Holds nothing while it waits."""
+    def until(self) -> float:
+        """When a call that begins to wait now gives up, by the loop's clock."""
+        return asyncio.get_running_loop().time() + self._limit_seconds
+
+    async def wait(self, platform: str, policy: str, until: float) -> bool:
+        """Whether the policy was settled by then. Holds nothing while it waits."""
         event = asyncio.Event()
         self._waiting[policy].add(event)
         try:
-            async with asyncio.timeout(self._limit_seconds):
+            async with asyncio.timeout_at(until):
                 await self._poll(platform, policy, event)
         except TimeoutError:
             return False

@@ -107,7 +107,6 @@ async def test_sessions_that_are_refused_for_their_fields(client: Client) -> Non
         "https:/a.b",
         "http:///x",
         "https:\\\\a.b\\c",
-        "https://a.b/ c",
         "https://a.b\u3000",
         "//a.b/c",
     )
