@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from server.domain.ports import Clock, Unit
 from server.service.writer import Writer
 
-STEP_ROWS = 50
+STEP_ROWS = 100  # some 4 ms
 ROUND_SECONDS = 60.0
 
 Sweep = Callable[[Unit, datetime], int]

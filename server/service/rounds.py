@@ -9,7 +9,7 @@ from server.domain.errors import Retryable
 
 log = structlog.get_logger()
 
-PAUSE_SECONDS = 0.05  # while there is more to do
+PAUSE_SECONDS = 0.01  # while there is more to do, so that it keeps up with what calls leave behind
 
 Round = Callable[[], Awaitable[bool | None]]
 """Does some work, and says whether there is more of it at once."""

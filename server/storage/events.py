@@ -26,6 +26,7 @@ from sqlalchemy import (
 from server.domain.events import Event, EventType, Subject
 from server.domain.outbox import EventFilter
 from server.storage import ready, rows
+from server.storage.alone import alone
 from server.storage.ready import Row
 from server.storage.rows import IDS
 from server.storage.tables import event_sequence, events, trail
@@ -131,14 +132,15 @@ class Events:
         self._connection.execute(UPDATE, [{"event": event.id, "told": event.data} for event in changed])
 
     def sweep(self, before: datetime, most: int) -> int:
-        first = select(events.c.id, events.c.create_time).where(events.c.position.is_not(None))
+        if not alone(self._connection, "events"):
+            return 0
+        first = select(events.c.position, events.c.create_time).where(events.c.position.is_not(None))
         oldest = self._connection.execute(first.order_by(events.c.position).limit(most)).all()
         # The first ones only, so that positions have no gaps, and those that are younger by another clock stay.
-        ids = [row.id for row in takewhile(lambda row: row.create_time < before, oldest)]
-        if ids:
-            gone = delete(events).where(events.c.id == bindparam("event"))
-            self._connection.execute(gone, [{"event": id_} for id_ in ids])
-        return len(ids)
+        old = [row.position for row in takewhile(lambda row: row.create_time < before, oldest)]
+        if old:
+            self._connection.execute(delete(events).where(events.c.position <= old[-1]))
+        return len(old)
 
 
 def _record(row: Row) -> Event:

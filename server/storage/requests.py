@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from server.domain.requests import StoredRequest
 from server.storage import rows
+from server.storage.alone import alone
 from server.storage.rows import IDS
 from server.storage.tables import requests
 
@@ -35,11 +36,9 @@ class Requests:
         return [StoredRequest(**row) for row in self._connection.execute(later).mappings()]
 
     def sweep(self, before: datetime, most: int) -> int:
-        oldest = select(requests.c.platform, requests.c.request_id).where(
-            requests.c.create_time < before, requests.c.awaits == ""
-        )
-        keys = self._connection.execute(oldest.order_by(requests.c.create_time).limit(most)).all()
-        if keys:
-            key = (requests.c.platform == bindparam("p"), requests.c.request_id == bindparam("r"))
-            self._connection.execute(delete(requests).where(*key), [{"p": p, "r": r} for p, r in keys])
-        return len(keys)
+        if not alone(self._connection, "requests"):
+            return 0
+        place = rows.place(self._connection)
+        old = select(place).select_from(requests).where(requests.c.create_time < before, requests.c.awaits == "")
+        oldest = old.order_by(requests.c.create_time).limit(most).correlate(None)
+        return self._connection.execute(delete(requests).where(place.in_(oldest))).rowcount

@@ -20,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    literal_column,
     or_,
     select,
 )
@@ -137,6 +138,11 @@ def untold(
     )
     found = connection.execute(statement.order_by(table.c.expire_time).limit(most)).mappings()
     return [record(row) for row in found]
+
+
+def place(connection: Connection) -> ColumnElement[Any]:
+    """Where a row lies, as the database names it: the shortest way to it, within a statement."""
+    return literal_column("rowid" if connection.dialect.name == SQLITE else "ctid")
 
 
 def unindexed(column: ColumnElement[str]) -> ColumnElement[str]:

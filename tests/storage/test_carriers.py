@@ -200,29 +200,3 @@ async def test_a_request_that_awaits_a_carrier_gets_its_response_later(storage: 
 
     assert await found(PLATFORM) == replace(waiting, response=b"answer", awaits="")
     assert await found(OTHER_PLATFORM) == elsewhere
-
-
-async def test_old_responses_are_swept_oldest_first_in_steps_and_those_that_wait_are_kept(storage: AnyStorage) -> None:
-    ages = {"new": NOW, "just": NOW - DAY, "old": NOW - DAY - SECOND, "older": NOW - 2 * DAY, "oldest": NOW - 3 * DAY}
-    kept = [records.request(request_id=name, create_time=time) for name, time in ages.items()]
-    kept.append(records.request(request_id="waits", create_time=NOW - 9 * DAY, awaits="pl_1"))
-    kept.append(records.request(request_id="oldest", create_time=NOW - 3 * DAY, platform=OTHER_PLATFORM))
-    await storage.write(lambda unit: unit.requests.insert(kept))
-
-    async def there() -> set[str]:
-        names = [*ages, "waits"]
-        return {
-            f"{platform}/{name}"
-            for platform in (PLATFORM, OTHER_PLATFORM)
-            for name in await storage.read(lambda unit, platform=platform: unit.requests.find(platform, names))
-        }
-
-    async def swept(most: int) -> int:
-        return await storage.write(lambda unit: unit.requests.sweep(NOW - DAY, most))
-
-    everything = await there()
-    assert await swept(2) == 2
-    assert everything - await there() == {"pf_default/oldest", "pf_other/oldest"}
-    assert await swept(10) == 2
-    assert await there() == {"pf_default/new", "pf_default/just", "pf_default/waits"}
-    assert await swept(10) == 0

@@ -2,6 +2,7 @@
 PostgreSQL has none of a table that is new. So each choice is held here."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from server.storage.sqlite import SqliteStorage
 from server.storage.unit import SqlUnit
 from tests.conftest import sqlite_copy
 from tests.storage.opened import opened
-from tests.storage.records import NOW, PLATFORM, request
+from tests.storage.records import DAY, NOW, PLATFORM, request
 
 CONTRACTORS = [f"cn_{number}" for number in range(16)]
 PAGE = Page(size=50)
@@ -82,22 +83,42 @@ async def test_what_each_creation_reads_is_found_in_one_place(
     assert step in searches[0]
 
 
-async def test_postgresql_finds_requests_by_their_ids_in_a_table_that_is_new(postgres_storage: PostgresStorage) -> None:
-    """Neither all that its platform has, as long as the ids come second in the key, nor the whole table."""
-    stored = [request() for _ in range(5_000)]
+def explained(unit: Unit, kind: str, work: Callable[[Unit], object]) -> list[str]:
+    """The steps of the work's statements of the kind, as PostgreSQL explains them."""
+    assert isinstance(unit, SqlUnit)
     steps: list[str] = []
 
     def explain(connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        if statement.startswith("SELECT"):
+        if statement.startswith(kind):
             steps.extend(step for (step,) in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters))
 
-    def work(unit: Unit) -> None:
-        assert isinstance(unit, SqlUnit)
-        unit.requests.insert(stored)
-        event.listen(unit._connection, "before_cursor_execute", explain)
-        unit.requests.find(PLATFORM, [one.request_id for one in stored[:64]])
+    event.listen(unit._connection, "before_cursor_execute", explain)
+    work(unit)
+    return steps
 
-    await postgres_storage.write(work)
+
+async def test_postgresql_finds_requests_by_their_ids_in_a_table_that_is_new(postgres_storage: PostgresStorage) -> None:
+    """Neither all that its platform has, as long as the ids come second in the key, nor the whole table."""
+    stored = [request() for _ in range(5_000)]
+
+    def work(unit: Unit) -> list[str]:
+        unit.requests.insert(stored)
+        ids = [one.request_id for one in stored[:64]]
+        return explained(unit, "SELECT", lambda unit: unit.requests.find(PLATFORM, ids))
+
+    steps = await postgres_storage.write(work)
     conditions = [step for step in steps if "Index Cond:" in step]
     assert len(conditions) == 1, steps
     assert "request_id" in conditions[0]
+
+
+async def test_postgresql_sweeps_without_a_look_at_what_stays(postgres_storage: PostgresStorage) -> None:
+    stored = [request(create_time=NOW + timedelta(seconds=number)) for number in range(5_000)]
+
+    def work(unit: Unit) -> list[str]:
+        unit.requests.insert(stored)
+        return explained(unit, "DELETE", lambda unit: unit.requests.sweep(NOW + DAY, 100))
+
+    steps = await postgres_storage.write(work)
+    assert not [step for step in steps if "Seq Scan" in step], steps
+    assert [step for step in steps if "Tid Scan" in step], steps
