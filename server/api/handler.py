@@ -22,7 +22,7 @@ from server.api.call import Call
 from server.api.door import Door, Told
 from server.api.redact import in_a_line
 from server.api.statuses import MalformedRequest, abort, code_of
-from server.domain.errors import Overloaded, PlatformLimited
+from server.domain.errors import PlatformLimited
 from server.domain.observing import Observer
 from server.service.call_log import CALL_ID, NOTHING, Line
 from server.service.calls import Calls
@@ -31,9 +31,6 @@ from server.service.once import Reply
 
 log = structlog.get_logger("optin.call")
 
-# A change is taken whose deadline is so many times as far as the wait for batches is on average. What is taken and then
-# comes too late was work for nothing: under twice the load that can be served, that was most of it.
-HEADROOM = 3
 LEAVING_SECONDS = 0.1  # so much later at most it is known that a caller went away
 REPLAYED = ("idempotent-replayed", "true")
 
@@ -92,8 +89,8 @@ class _Handler:
             self._gate.require_room()
             line.caller = caller = self._door.caller(told, self._name)
             admitted = self._access.admitted(caller)
-            if self._changes and (seconds_left := context.time_remaining()) is not None:
-                self._require_time(seconds_left)
+            if self._changes:
+                self._calls.require_room(context.time_remaining())
             raw = await context.read()  # which may never come, so that the call holds no place yet
             if not isinstance(raw, bytes):
                 await self._left_or_malformed()
@@ -152,11 +149,6 @@ class _Handler:
             with suppress(Exception):
                 log.debug("request", method=self._name, call_id=call_id, request=in_a_line(request))
         return request
-
-    def _require_time(self, seconds_left: float) -> None:
-        """Raises Overloaded, for a change that would hardly be answered by its deadline."""
-        if self._calls.wait_seconds() * HEADROOM > seconds_left:
-            raise Overloaded(limit="the call would wait past its deadline")
 
     async def _left_or_malformed(self) -> Never:
         """No message came. Raises CancelledError when that is because the caller left, else MalformedRequest."""

@@ -152,7 +152,7 @@ class GrpcCarrier:
     async def _order(self, name: str, method: Method[Request, Response], request: Request) -> Response:
         """The carrier's answer, within the carrier limit. Raises CarrierUnavailable."""
         deadline = asyncio.get_running_loop().time() + self._limits.total_seconds
-        tries = _Tries(self._breaker, method, request, deadline, partial(self._observer.carrier_call, name))
+        tries = _Tries(self._breaker, name, method, request, deadline, partial(self._observer.carrier_call, name))
         try:
             async with asyncio.timeout_at(deadline):
                 self._breaker.check()  # before waiting for a slot, which those that hang may hold
@@ -189,12 +189,14 @@ class _Tries(Generic[Request, Response]):
     def __init__(
         self,
         breaker: CircuitBreaker,
+        name: str,
         method: Method[Request, Response],
         request: Request,
         deadline: float,
         observe: Callable[[], tuple[Metadata, Ended]],
     ) -> None:
         self._breaker = breaker
+        self._name = name
         self._method = method
         self._request = request
         self._deadline = deadline  # by the loop's clock
@@ -204,7 +206,7 @@ class _Tries(Generic[Request, Response]):
     async def once_more(self, seconds: float) -> Response:
         """Raises BreakerOpen, CallFailed, ChannelClosed, NotReadable."""
         clock = asyncio.get_running_loop().time
-        with self._breaker.permit() as permit:
+        with self._breaker.permit(self._name) as permit:
             try:
                 response = await self._answer(min(seconds, self._deadline - clock()))
             except grpc.aio.UsageError:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from server.domain.callers import Caller, Face
 from server.domain.decision import AssignmentRequest
+from server.domain.errors import Overloaded
 from server.domain.observing import UNOBSERVED, Observer
 from server.domain.ports import Clock, Storage, Unit
 from server.service.access import Access
@@ -24,6 +25,9 @@ from server.service.writer import Writer, each
 
 T = TypeVar("T")
 
+# A change is taken whose deadline is so many times as far as the wait for batches is on average. What is taken and then
+# comes too late was work for nothing: under twice the load that can be served, that was most of it.
+HEADROOM = 3
 FIRST = Attempt()
 
 Asking = tuple[Context, AssignmentRequest, RequestKey | None]
@@ -76,9 +80,11 @@ class Calls:
     def binder(self) -> Binder:
         return self._create_assignments.binder
 
-    def wait_seconds(self) -> float:
-        """How long a change that comes now waits to be written."""
-        return self._writer.wait_seconds()
+    def require_room(self, seconds_left: float | None = None) -> None:
+        """For a change that arrives: that it can be written, and by its deadline if it has one. Raises Overloaded."""
+        self._writer.require_room()
+        if seconds_left is not None and self._writer.wait_seconds() * HEADROOM > seconds_left:
+            raise Overloaded(limit="the call would wait past its deadline")
 
     def context(self, caller: Caller, action: str, platform: str = "", face: Face = Face.GRPC) -> Context:
         """`platform`: whose resources it is about, where they are not the caller's."""

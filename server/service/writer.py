@@ -75,7 +75,7 @@ class Writer:
         self._queue: deque[_Call] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
-        self._committing = False
+        self._began: float | None = None  # the batch under way, by the loop's clock
         self._batch_seconds = 0.0  # a moving average
         self._loop: asyncio.Task[None] | None = None
 
@@ -97,11 +97,18 @@ class Writer:
     def wait_seconds(self) -> float:
         """How long a call that comes now waits for batches, as they were of late: those before its own, and its own.
 
-        0 where none waits: what was slow may not be any more, and nobody would find out.
+        One that is under way for longer than that is expected to go on for as long again. 0 where none waits: what
+        was slow may not be any more, and nobody would find out.
         """
-        if not self._queue and not self._committing:
+        if not self._queue and self._began is None:
             return 0.0
-        return self._batch_seconds * (1 + len(self._queue) / self._batch_max)
+        under_way = 0.0 if self._began is None else asyncio.get_running_loop().time() - self._began
+        return max(self._batch_seconds, under_way) * (1 + len(self._queue) / self._batch_max)
+
+    def require_room(self) -> None:
+        """Raises Overloaded."""
+        if self._closing or len(self._queue) >= self._queue_max:
+            raise Overloaded(limit="calls that wait to be written")
 
     async def run(self, work: Callable[[Unit], T]) -> T:
         """The work's result once it is on disk. Raises what the work raised, and as `run_in_set`."""
@@ -129,8 +136,7 @@ class Writer:
         there for all calls of a batch takes a third of what it takes where each goes on by itself.
         `when_left` is given the result of a caller that was cancelled too late to take its call away.
         """
-        if self._closing or len(self._queue) >= self._queue_max:
-            raise Overloaded(limit="calls that wait to be written")
+        self.require_room()
         call = _Call(work, make_request, self._observer.mark(), when_done, when_left)
         if not self._queue:
             self._arrived.set()
@@ -147,9 +153,9 @@ class Writer:
             await self._storage.ready()
             await self._gather()
             if batch := self._next_batch():
-                self._committing = True
+                self._began = loop.time()
                 await self._commit(batch)
-                self._committing = False
+                self._began = None
                 self._batch_seconds += (loop.time() - started - self._batch_seconds) * SHARE_OF_LAST
 
     def _next_batch(self) -> list[_Call]:

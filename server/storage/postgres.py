@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import orjson
-from sqlalchemy import URL, exc, text
+from sqlalchemy import URL, ExceptionContext, event, exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
@@ -24,6 +24,7 @@ T = TypeVar("T")
 READERS = 8
 POOL_WAIT_SECONDS = 2.0
 CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 20.0  # of a statement: what the server's own limits miss, such as a server that stands still
 SERVER_SETTINGS = {
     # No wait is without a limit. Milliseconds.
     "lock_timeout": "250",
@@ -127,8 +128,10 @@ def async_engine(
     size: int = 1,
     isolation_level: str = "READ COMMITTED",
     settings: Mapping[str, str] = SERVER_SETTINGS,
+    answer_seconds: float | None = ANSWER_SECONDS,
 ) -> AsyncEngine:
-    return create_async_engine(
+    """`answer_seconds`: after which a statement raises TimeoutError; None: it may take its time."""
+    engine = create_async_engine(
         url,
         pool_size=size,
         max_overflow=0,
@@ -137,5 +140,17 @@ def async_engine(
         hide_parameters=True,  # an error's text ends in a log
         json_serializer=json_text,
         json_deserializer=orjson.loads,
-        connect_args={"timeout": CONNECT_SECONDS, "server_settings": dict(settings)},
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": answer_seconds,
+            "server_settings": dict(settings),
+        },
     )
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def leave(context: ExceptionContext) -> None:
+        # Else a rollback would wait on the same connection.
+        if isinstance(context.original_exception, TimeoutError):
+            context.is_disconnect = True
+
+    return engine

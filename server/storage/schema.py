@@ -74,7 +74,7 @@ def _run_on_sqlite(url: URL, work: Callable[[Connection], None], engine_on: Call
 async def _run_on_postgresql(url: URL, work: Callable[[Connection], None]) -> None:
     from server.storage.postgres import async_engine
 
-    engine = async_engine(url)
+    engine = async_engine(url, answer_seconds=None)  # a migration takes the time that it takes
     try:
         async with engine.begin() as connection:
             await connection.run_sync(work)

@@ -73,6 +73,8 @@ class Handler:
 
     async def _answer(self, request: Request, caller: Caller) -> Reply:
         operation = self._operation
+        if operation.verb != "GET":
+            self._calls.require_room()
         body = await _body(request) if operation.sends_a_body else {}
         call = Call(
             self._calls,

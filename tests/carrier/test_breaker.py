@@ -27,14 +27,14 @@ def breaker(clock: Clock, changes: list[bool]) -> CircuitBreaker:
     return CircuitBreaker(failures_to_open=3, rest_seconds=5, on_change=changes.append, clock=clock)
 
 
-def fail(breaker: CircuitBreaker, times: int) -> None:
+def fail(breaker: CircuitBreaker, times: int, kind: str = "") -> None:
     for _ in range(times):
-        with breaker.permit() as permit:
+        with breaker.permit(kind) as permit:
             permit.failed()
 
 
-def succeed(breaker: CircuitBreaker) -> None:
-    with breaker.permit() as permit:
+def succeed(breaker: CircuitBreaker, kind: str = "") -> None:
+    with breaker.permit(kind) as permit:
         permit.succeeded()
 
 
@@ -64,6 +64,24 @@ def test_a_success_in_between_starts_the_count_again(breaker: CircuitBreaker, ch
         fail(breaker, 2)
         succeed(breaker)
     assert (breaker.state, changes) == (State.CLOSED, [])
+
+
+def test_one_kind_that_always_fails_opens_it_whatever_else_succeeds(
+    breaker: CircuitBreaker, clock: Clock, changes: list[bool]
+) -> None:
+    for _ in range(3):
+        fail(breaker, 1, "bind")
+        succeed(breaker, "void") if breaker.state is State.CLOSED else None
+    assert (breaker.state, changes) == (State.OPEN, [False])
+    clock.now += 5
+    succeed(breaker, "void")
+    assert (breaker.state, changes) == (State.CLOSED, [False, True])
+    fail(breaker, 1, "bind")
+    assert breaker.state is State.OPEN, "at once: it has not succeeded since"
+    clock.now += 5
+    succeed(breaker, "bind")
+    fail(breaker, 2, "bind")
+    assert breaker.state is State.CLOSED
 
 
 def test_a_call_without_a_verdict_counts_for_nothing(breaker: CircuitBreaker) -> None:

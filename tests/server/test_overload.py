@@ -1,7 +1,9 @@
 """What is over a bound is refused at once, and says when to come again; what is left out of a bound still answers."""
 
 import asyncio
+import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 import grpc
 import pytest
@@ -11,6 +13,7 @@ from optin.v1 import assignment_service_pb2 as assignments_pb
 from optin.v1 import resources_pb2 as pb
 from sqlalchemy import make_url
 
+from server import app
 from server.app import EVENT_OF
 from server.domain.carrier import Answer, Bound
 from server.domain.errors import Overloaded
@@ -65,6 +68,28 @@ async def test_calls_over_the_bound_are_refused_and_health_answers(serve: Servin
         assert (await client.assign(jane.id, job.id)).outcome == pb.BINDING_OUTCOME_COVERAGE_REUSED
 
 
+async def test_changes_over_the_queues_bound_are_refused_before_they_are_parsed_and_reads_are_not(
+    serve: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "QUEUE_MAX", 2)
+    async with serve(database_url=f"sqlite+aiosqlite:///{tmp_path}/own.db") as client:
+        jane, job = await client.opted_in(), await client.job()
+        other = sqlite3.connect(tmp_path / "own.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")  # another program keeps the server from writing
+        under_way = asyncio.ensure_future(client.assign(jane.id, job.id))
+        await asyncio.sleep(0.2)
+        held = [under_way, *(asyncio.ensure_future(client.assign(jane.id, job.id)) for _ in range(2))]
+        await asyncio.sleep(0.2)
+        refusal = await refused(client.channel.unary_unary(CREATE)(b"\xff\xff"))
+        assert (refusal.reason, refusal.told) == ("OVERLOADED", {"limit": "calls that wait to be written"})
+        assert refusal.of(error_details_pb2.RetryInfo)
+        assert await client.get_contractor(jane.id) == jane
+        other.execute("ROLLBACK")
+        other.close()
+        outcomes = [(await call).outcome for call in held]
+        assert outcomes == [pb.BINDING_OUTCOME_COVERAGE_BOUND, *[pb.BINDING_OUTCOME_COVERAGE_REUSED] * 2]
+
+
 async def test_a_call_whose_message_does_not_come_keeps_no_other_out(serve: Serving) -> None:
     async with serve(calls_in_flight=1) as client:
         begun = client.channel.stream_unary("/optin.v1.JobService/ListJobs")
@@ -91,6 +116,11 @@ async def test_a_writer_knows_how_long_a_call_will_wait(tmp_path: object) -> Non
     def slow(_unit: Unit) -> None:
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0.3), loop).result()
 
+    await writer.run(lambda _unit: None)
+    slower = asyncio.ensure_future(writer.run(slow))
+    await asyncio.sleep(0.2)
+    assert writer.wait_seconds() > 0.1, "the batch under way takes longer than those before it did"
+    await slower
     await writer.run(slow)  # so that the writer knows what batches take
     queued = asyncio.ensure_future(writer.run(slow))
     await asyncio.sleep(0.05)

@@ -1,21 +1,26 @@
 """Commits that fail before and after they take effect: nothing is doubled, lost, or said of a unit that is not so."""
 
 import asyncio
+import os
 import random
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import PoolProxiedConnection
 
 from server.domain.errors import StorageUnavailable
 from server.domain.ports import Conflict, Page, Unit
 from server.domain.records import Contractor
+from server.storage import postgres
+from server.storage.unit import SqlUnit
 from tests.storage.opened import AnyStorage, opened, writer_of
 from tests.storage.proxy import Fault, Proxy, proxied
 from tests.storage.records import PLATFORM, add_contractor
@@ -284,3 +289,26 @@ async def test_a_file_that_another_program_keeps_locked_is_waited_for_a_while(
     other.execute("ROLLBACK")
     other.close()
     await sqlite_storage.write(add_contractor)
+
+
+async def test_a_postgresql_that_stands_still_is_waited_for_a_while(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own limits stand still with it. The connection is left behind, and what comes next has another one."""
+    monkeypatch.setattr(postgres, "async_engine", partial(postgres.async_engine, answer_seconds=0.5))
+    async with opened(postgres_url) as storage:
+        for run in (storage.write, storage.read):
+            backend = await run(backend_of)
+            os.kill(backend, signal.SIGSTOP)
+            try:
+                with pytest.raises(StorageUnavailable):
+                    await run(backend_of)
+                assert await run(backend_of) != backend
+            finally:
+                os.kill(backend, signal.SIGCONT)
+
+
+def backend_of(unit: Unit) -> int:
+    assert isinstance(unit, SqlUnit)
+    backend: int = unit._connection.scalar(select(func.pg_backend_pid()))
+    return backend
