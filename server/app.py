@@ -35,7 +35,7 @@ from server.service.calls import Calls, Terms
 from server.service.events import Responses, event_maker
 from server.service.feed import Feed
 from server.service.remote import ROUND_SECONDS as RECONCILE_SECONDS
-from server.service.remote import RemoteBindings
+from server.service.remote import RemoteBindings, warn_of_what_is_left
 from server.service.rounds import rounds
 from server.service.settling import Renders
 from server.service.tasks import Tasks
@@ -116,6 +116,7 @@ async def running(
             )
         else:
             in_house = carrier
+            await warn_of_what_is_left(storage)
         create = CreateAssignments(binder=Binder(carrier=in_house, lease=lease), render=rendered, responses=RESPONSES)
         access = _access(settings, storage, clock)
         await access.look()

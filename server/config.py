@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from server.carrier.target import address_of
+
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "": "seconds"}
 LONGEST = timedelta(days=3650)  # more would lead beyond the last date there is
 # Of a database's URL, by its driver. A password is not among them: there it would not be masked.
@@ -68,8 +70,9 @@ def _listed(value: str) -> list[str]:
 
 
 def _carrier(value: str) -> str:
-    if value != IN_HOUSE and not re.fullmatch(r"grpc://[^/:]+:[0-9]{1,5}", value):
-        raise ValueError("must be in-house or grpc://HOST:PORT")
+    """Raises ValueError."""
+    if value != IN_HOUSE:
+        address_of(value)
     return value
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from optin.v1 import assignment_service_pb2, contractor_service_pb2, policy_service_pb2
 from optin.v1 import resources_pb2 as pb
 
@@ -226,6 +227,28 @@ async def test_what_ends_a_policy_reaches_the_carrier(
         await client.policies.CancelPolicy(policy_service_pb2.CancelPolicyRequest(id=policy, reason="moved"))
         await carrier.is_told(1)
         assert [told.id for told in carrier.told] == [policy]
+
+
+async def test_a_server_that_asks_no_carrier_warns_of_what_one_is_owed(
+    serve: Serving, database_url: str, carrier: Carrier
+) -> None:
+    async def served(**settings: Any) -> list[str]:
+        with structlog.testing.capture_logs() as lines:
+            async with serve(database_url=database_url, **settings) as client:
+                await client.category()
+        return [line["event"] for line in lines if line["log_level"] == "warning"]
+
+    assert await served() == []
+    async with serve(database_url=database_url, carrier=carrier) as client:
+        jane, job = await client.opted_in(), await client.job()
+        carrier.answer, carrier.down = NotKnown(), True
+        assert (await client.assign(jane.id, job.id)).outcome == pb.BINDING_OUTCOME_BINDING_FAILED
+    assert await served() == ["a remote carrier was asked or is owed orders"]
+    carrier.down = False
+    async with serve(database_url=database_url, carrier=carrier), asyncio.timeout(10):
+        while not carrier.voided:
+            await asyncio.sleep(0.05)
+    assert await served() == []
 
 
 async def test_a_cancellation_and_what_took_it_back_reach_the_carrier(

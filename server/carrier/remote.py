@@ -1,7 +1,6 @@
 """A carrier that is asked over gRPC: `optin.carrier.v1.CarrierService`."""
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from optin.carrier.v1 import carrier_service_pb2 as pb
 from optin.carrier.v1 import carrier_service_pb2_grpc as pb_grpc
 
 from server.carrier.breaker import BreakerOpen, CircuitBreaker, State
+from server.carrier.target import address_of
 from server.domain.carrier import Answer, Bound, CarrierUnavailable, Declined, NotAsked, NotKnown
 from server.domain.observing import UNOBSERVED, Ended, Metadata, Observer
 from server.domain.records import Policy
@@ -241,14 +241,6 @@ class _Tries(Generic[Request, Response]):
         finally:
             ended(code.name, time.monotonic() - started)
         return response
-
-
-def address_of(target: str) -> str:
-    """The address in `grpc://host:port`. Raises ValueError."""
-    match = re.fullmatch(r"grpc://((?:[\w.-]+|\[[\w:.]+\]):([0-9]{1,5}))", target)
-    if not match or not 1 <= int(match[2]) <= 65535:
-        raise ValueError("must be grpc://HOST:PORT")
-    return match[1]
 
 
 def _may_be_repeated(error: Exception) -> bool:

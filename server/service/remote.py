@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -24,6 +24,15 @@ ROUND_SECONDS = 1.0
 MOST_ORDERS = 20
 LONGEST_PAUSE = timedelta(seconds=60)
 SETTLE_PAUSE_SECONDS = 0.2
+
+
+async def warn_of_what_is_left(storage: Storage) -> None:
+    """Of a server that asks no remote carrier: what an earlier one began stays as it is, pending or owed."""
+    latest = datetime.max.replace(tzinfo=UTC)
+    if await storage.read(lambda unit: bool(unit.pending.expired(latest, 1) or unit.orders.due(latest, 1))):
+        log.warning(
+            "a remote carrier was asked or is owed orders", advice="serve with its --carrier until it is settled"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

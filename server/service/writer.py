@@ -149,14 +149,13 @@ class Writer:
             self._arrived.clear()
             if not self._queue:
                 await self._arrived.wait()
-            started = loop.time()
+            self._began = loop.time()
             await self._storage.ready()
             await self._gather()
             if batch := self._next_batch():
-                self._began = loop.time()
                 await self._commit(batch)
-                self._began = None
-                self._batch_seconds += (loop.time() - started - self._batch_seconds) * SHARE_OF_LAST
+                self._batch_seconds += (loop.time() - self._began - self._batch_seconds) * SHARE_OF_LAST
+            self._began = None
 
     def _next_batch(self) -> list[_Call]:
         """Those that have waited longest; one that others have kept locked goes alone, and so can wait its turn."""

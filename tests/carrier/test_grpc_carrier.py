@@ -11,7 +11,8 @@ import pytest
 from optin.carrier.v1 import carrier_service_pb2 as pb
 
 from server.carrier.fake import FakeCarrier, Fault, Method
-from server.carrier.remote import GrpcCarrier, address_of
+from server.carrier.remote import GrpcCarrier
+from server.carrier.target import address_of
 from server.domain.carrier import Bound, CarrierUnavailable, Declined, NotAsked, NotKnown
 from server.domain.enums import CoverageType
 from tests.carrier.conftest import Connect
