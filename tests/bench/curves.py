@@ -1,19 +1,24 @@
 """Throughput and p99 against callers, and the plot of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench.bench import HEALTH, Bench, Run, binding, in_turns, middle, rates, ratio, reuse, sending
-from tests.bench.clients import Measured, ghz, h2load
+from tests.bench.bench import HEALTH, Bench, Generator, binding, in_turns, middle, rates, ratio, reuse, sending
+from tests.bench.clients import Measured, ghz, h2load, wire_calls
 
 CALLERS = (1, 10, 50, 200)
 QUICK_CALLERS = (1, 50)
-GENERATORS = ("ghz", "h2load")
 NAMES = ("health", "reuse", "bind", "reuse, a transaction a call", "bind, a transaction a call")
-HEALTH_NAME = NAMES[0]
+HEALTH_NAME, REUSE, BIND, REUSE_ALONE, BIND_ALONE = NAMES
+# h2load knows one body only, so that it cannot bind: our own client does that, beside an empty call of its own.
+GENERATORS: Mapping[str, tuple[Generator, Sequence[str]]] = {
+    "ghz": (ghz, NAMES),
+    "h2load": (h2load, (HEALTH_NAME, REUSE, REUSE_ALONE)),
+    "wire.py": (wire_calls, (HEALTH_NAME, BIND, BIND_ALONE)),
+}
 
 Curves = dict[str, dict[int, dict[str, list[Measured]]]]
 """By generator, callers and name: the rounds."""
@@ -21,31 +26,23 @@ Curves = dict[str, dict[int, dict[str, list[Measured]]]]
 
 def curves(bench: Bench) -> Curves:
     file, world = bench.world("for binding", opted_in=6_000 if bench.quick else 80_000)
-    with bench.server(database=file) as group, bench.server("--group-commit-max", "1", database=file) as one:
-        alone = reuse(world, request_ids=False)  # h2load knows one body only
-        keyed = reuse(world, request_ids=True)
-        by_ghz = (
-            sending(ghz, group, HEALTH),
-            sending(ghz, group, keyed),
-            binding(ghz, group, world),
-            sending(ghz, one, keyed),
-            binding(ghz, one, world),
-        )
-        by_h2load = (
-            sending(h2load, group, HEALTH),
-            sending(h2load, group, alone),
-            None,
-            sending(h2load, one, alone),
-            None,
-        )
-        found: Curves = {}
-        for generator, all_runs in zip(GENERATORS, (by_ghz, by_h2load), strict=True):
-            runs: Mapping[str, Run] = {name: run for name, run in zip(NAMES, all_runs, strict=True) if run}
+    found: Curves = {}
+    for generator, (send, names) in GENERATORS.items():
+        # Servers of its own, since a contractor is bound once.
+        with bench.server(database=file) as group, bench.server("--group-commit-max", "1", database=file) as one:
+            request = reuse(world, request_ids=send is not h2load)
+            runs = {
+                HEALTH_NAME: sending(send, group, HEALTH),
+                REUSE: sending(send, group, request),
+                BIND: binding(send, group, world),
+                REUSE_ALONE: sending(send, one, request),
+                BIND_ALONE: binding(send, one, world),
+            }
             found[generator] = {}
             for callers in QUICK_CALLERS if bench.quick else CALLERS:
                 print(f"  {generator}, {callers} callers", flush=True)
-                found[generator][callers] = in_turns(runs, bench, callers)
-        return found
+                found[generator][callers] = in_turns({name: runs[name] for name in names}, bench, callers)
+    return found
 
 
 def table(found: Curves) -> str:
@@ -84,7 +81,7 @@ def plot(found: Curves, file: Path, caption: str) -> None:
     mpl.use("agg")
     from matplotlib import pyplot as plt
 
-    figure, grid = plt.subplots(2, len(found), figsize=(12, 9), sharex=True, sharey="row", squeeze=False)
+    figure, grid = plt.subplots(2, len(found), figsize=(6 * len(found), 9), sharex=True, sharey="row", squeeze=False)
     for column, (generator, by_callers) in enumerate(found.items()):
         callers = list(by_callers)
         for number, name in enumerate(NAMES):
