@@ -96,13 +96,14 @@ def plot(found: Curves, file: Path, caption: str) -> None:
                 axes.fill_between(
                     callers, [r[0] for r in rounds], [r[-1] for r in rounds], color=style["color"], alpha=0.15
                 )
-        grid[0][column].set(title=generator, ylabel="calls a second" if column == 0 else "", ylim=(0, None))
+        grid[0][column].set(title=generator, ylabel="calls a second" if column == 0 else "")
         grid[1][column].set(xlabel="callers", xscale="log", yscale="log", ylabel="p99, ms" if column == 0 else "")
         grid[1][column].set_xticks(callers, [str(c) for c in callers])
         grid[1][column].set_xticks([], minor=True)
         for row in (0, 1):
             grid[row][column].grid(visible=True, alpha=0.3)
         grid[0][column].legend(fontsize="small")
+    grid[0][0].set_ylim(bottom=0)  # of all columns, now that each has its lines
     figure.suptitle(caption, fontsize="small")
     figure.tight_layout()
     figure.savefig(file, dpi=120)
