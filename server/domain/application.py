@@ -122,8 +122,8 @@ def submit(
 
 def corrected(contractor: Contractor, info: VerifyInfo, now: datetime) -> Contractor:
     names = ("first_name", "middle_name", "last_name", "phone", "address")
-    changes = {name: value for name in names if (value := getattr(info, name)) is not None}
-    return replace(contractor, update_time=now, **changes) if changes else contractor
+    after = replace(contractor, **{name: value for name in names if (value := getattr(info, name)) is not None})
+    return contractor if after == contractor else replace(after, update_time=now)
 
 
 def underwrite(session: ApplicationSession, now: datetime) -> ApplicationSession:

@@ -122,7 +122,7 @@ async def test_sessions_that_are_refused_for_their_fields(client: Client) -> Non
     refusal = await refused(client.sessions.CreateApplicationSession(everything))
     assert refusal.fields == {f"{path}.{name}" for name in names}
 
-    for state in ("XX", "California", "C\0"):
+    for state in ("XX", "California", "C\0", "\u017fd"):
         request = create_request(contractor=jane.id, is_general_opt_in=True, work_state=state)
         assert (await refused(client.sessions.CreateApplicationSession(request))).fields == {f"{path}.work_state"}
     nothing = sessions_pb.CreateApplicationSessionRequest()

@@ -180,6 +180,11 @@ def test_a_middle_name_can_be_taken_away() -> None:
     assert application.corrected(middle, VerifyInfo(middle_name=""), NOW).middle_name == ""
 
 
+def test_what_is_as_it_was_is_no_correction() -> None:
+    same = VerifyInfo(first_name=JANE.first_name, phone=JANE.phone, address=JANE.address)
+    assert application.corrected(JANE, same, NOW) == JANE
+
+
 def test_a_corrected_name_is_the_one_to_sign_with() -> None:
     session = take(VerifyInfo(first_name="Janet"), answering(), signing("Janet Doe"))
     assert session.step is ApplicationStep.FINAL_REVIEW
