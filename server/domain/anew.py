@@ -22,10 +22,29 @@ def covered_until(type_: CoverageType, policies: Iterable[Policy], start: dateti
     return until
 
 
+def covered_from(type_: CoverageType, policies: Iterable[Policy], end: datetime) -> datetime:
+    """Since when the policies cover the type, up to the end and without a gap; the end where they do not."""
+    since = end
+    for policy in sorted(policies, key=lambda policy: policy.end, reverse=True):
+        if type_ in policy.coverage_types and policy.effective_time < since <= policy.end:
+            since = policy.effective_time
+    return since
+
+
+def begins(assignment: Assignment, named: Sequence[Policy], policy: Policy) -> datetime:
+    """When the part of the assignment begins that rests on the policy: where those named before it stop covering a type
+    of its own."""
+    before = named[: [one.id for one in named].index(policy.id)]
+    types = set(assignment.coverage_types).intersection(policy.coverage_types)
+    needed = min((covered_until(t, before, assignment.effective_time) for t in types), default=policy.effective_time)
+    return max(needed, policy.effective_time)
+
+
 def left_over(
     assignment: Assignment, named: Sequence[Policy], types: Iterable[CoverageType], end: datetime
 ) -> AssignmentRequest | None:
-    """What the named policies leave of those types up to the end; None: nothing. All of it from where the first stops.
+    """What the named policies leave of those types up to the end; None: nothing. All of it from where the first stops,
+    to where they cover all that follows.
 
     `end`: the assignment's, or the one that it is to have.
     """
@@ -34,8 +53,9 @@ def left_over(
     if not lacking:
         return None
     start = min(until[t] for t in lacking)
+    stop = max(covered_from(t, named, end) for t in lacking)
     return AssignmentRequest(
-        contractor=assignment.contractor, job=assignment.job, coverage_types=lacking, period=Period(start, end)
+        contractor=assignment.contractor, job=assignment.job, coverage_types=lacking, period=Period(start, stop)
     )
 
 
@@ -46,27 +66,40 @@ def as_it_was(assignment: Assignment, job: Job, contractor: Contractor) -> Job:
 
 
 def reuse(
-    assignment: Assignment, kept: Sequence[Policy], types: Iterable[CoverageType], facts: Facts, now: datetime
-) -> tuple[Binding, datetime]:
+    assignment: Assignment,
+    kept: Sequence[Policy],
+    types: Iterable[CoverageType],
+    facts: Facts,
+    now: datetime,
+    back: Policy | None = None,
+) -> tuple[Binding, Period]:
     """The binding with the policies that it keeps, and with another that covers the types, if there is one.
 
-    None is bound: where one would have to be, the standard workflow applies. Also the start of what was decided about.
+    None is bound: where one would have to be, the standard workflow applies. `back`: a policy that is in force again,
+    and covers what it can where none covers everything. Also the period that was decided about.
     """
     wanted = left_over(assignment, kept, types, assignment.end_time)
     if wanted is None:
         rate = sum(policy.net_rate for policy in kept)
-        return replace(assignment.binding, policies=_ids(kept), net_rate=rate), assignment.effective_time
+        whole = Period(assignment.effective_time, assignment.end_time)
+        return replace(assignment.binding, policies=_ids(kept), net_rate=rate), whole
+    part = _reused(wanted, facts, now)
+    if part.policies or back is None or not wanted.period.start < back.end < wanted.period.end:
+        return joined(assignment, kept, wanted, part), wanted.period
+    first = replace(wanted, period=Period(wanted.period.start, back.end))
+    binding = joined(assignment, kept, first, _reused(first, facts, now))
+    left = set(binding.standard_workflow_coverage_types).union(first.coverage_types)
+    return replace(binding, standard_workflow_coverage_types=tuple(sorted(left))), first.period
+
+
+def _reused(wanted: AssignmentRequest, facts: Facts, now: datetime) -> Binding:
     issued = [policy for policy in facts.policies if policy.status is PolicyStatus.ACTIVE]
     decision = decide(wanted, replace(facts, policies=issued), now)
-    part = decision.binding if decision.bind is None else _left_to_the_standard_workflow(wanted)
-    return joined(assignment, kept, wanted, part), wanted.period.start
+    return decision.binding if decision.bind is None else _left_to_the_standard_workflow(wanted)
 
 
 def joined(assignment: Assignment, kept: Sequence[Policy], wanted: AssignmentRequest, part: Binding) -> Binding:
     """The assignment's binding: the policies that it keeps, and what was decided about the part that was wanted."""
-    already_covered = set(assignment.coverage_types).difference(wanted.coverage_types)
-    # Where workers' compensation is covered, it is beside the point why the opt-in does not apply to the rest.
-    reasons = () if CoverageType.WORKERS_COMP in already_covered else part.reasons
     before = set(assignment.binding.standard_workflow_coverage_types).difference(wanted.coverage_types)
     kept_ids = _ids(kept)
     added = tuple(id_ for id_ in part.policies if id_ not in kept_ids)
@@ -74,8 +107,21 @@ def joined(assignment: Assignment, kept: Sequence[Policy], wanted: AssignmentReq
         part,
         policies=kept_ids + added,
         net_rate=sum(policy.net_rate for policy in kept) + (part.net_rate if added else 0),
-        reasons=reasons,
+        reasons=_reasons(assignment, wanted, part),
         standard_workflow_coverage_types=tuple(sorted(before.union(part.standard_workflow_coverage_types))),
+    )
+
+
+def _reasons(assignment: Assignment, wanted: AssignmentRequest, part: Binding) -> tuple[BindingReason, ...]:
+    """Why the opt-in does not apply is beside the point where workers' compensation is covered, and stays what it was
+    where that was left before and nothing is decided about it."""
+    if CoverageType.WORKERS_COMP in assignment.covered_types.difference(wanted.coverage_types):
+        return ()
+    decided = CoverageType.WORKERS_COMP in wanted.coverage_types
+    return (
+        part.reasons
+        if decided or CoverageType.WORKERS_COMP not in assignment.coverage_types
+        else (assignment.binding.reasons)
     )
 
 

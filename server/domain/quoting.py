@@ -192,11 +192,11 @@ def need(quote: Quote, completed: datetime) -> Need:
 
 def covered_too(
     assignment: Assignment, kept: Sequence[Policy], policy: Policy, residence_state: str, *, bound: bool
-) -> tuple[Binding, datetime] | None:
+) -> tuple[Binding, Period] | None:
     """The binding of an assignment that waited, with the policy that was issued for its job; None if it gains nothing.
 
-    It gets the policy for the types that it asked for and that the policies it keeps do not cover to its end; the
-    policy covers them from the time that is given, too. `bound`: the policy is new.
+    It gets the policy for the types that it asked for and that the policies it keeps do not cover to its end; also the
+    period for which the policy covers them. `bound`: the policy is new.
     """
     before = assignment.binding
     gained = set(before.standard_workflow_coverage_types).intersection(policy.coverage_types)
@@ -222,7 +222,7 @@ def covered_too(
         net_rate=before.net_rate + policy.net_rate,
         standard_workflow_coverage_types=matching.residual(before.standard_workflow_coverage_types, types),
     )
-    return binding, wanted.period.start
+    return binding, wanted.period
 
 
 def _from(quote: Quote, completed: datetime) -> datetime:

@@ -264,6 +264,8 @@ class Evidence(TypedDict, total=False):
     policy: str  # that a carrier answered for, or that was issued, cancelled or reinstated
     answer: str  # the carrier's
     part_start: str  # ISO 8601: only what is left of the assignment from then on was decided
+    part_end: str  # ISO 8601: and only up to then
+    being_bound: list[str]  # those of `policies` that were no cover yet
     previous_end: str  # ISO 8601: where the assignment ended before it was extended
 
 

@@ -12,6 +12,8 @@ from server.domain.ports import Unit
 from server.domain.records import Contractor
 from server.service import ending, sessions
 from server.service.context import Context, new_id
+from server.service.issuing import Attempt
+from server.service.once import Awaits
 from server.service.paging import Place, paged
 
 
@@ -65,16 +67,22 @@ def update(unit: Unit, ctx: Context, contractor_id: str, changes: Mapping[str, A
     return after
 
 
-def delete(unit: Unit, ctx: Context, contractor_id: str) -> Contractor:
-    """Cancels the policies and the open sessions, and gives the email free (spec 7). Raises NotFound."""
+def delete(unit: Unit, ctx: Context, attempt: Attempt, contractor_id: str) -> Contractor | Awaits:
+    """Cancels the policies and the open sessions, and gives the email free (spec 7).
+
+    Where the answer is Awaits, nothing was written. Raises NotFound, and ConcurrentUpdate when it gave up.
+    """
     contractor = lock(unit, ctx, contractor_id)
+    live = unit.policies.live(ctx.platform, [contractor_id]).get(contractor_id, ())
+    # One that is still being bound is voided when the carrier has answered.
+    active = [policy for policy in live if status_at(policy, ctx.now) in ending.CAN_END]
+    last = ending.resting_on(unit, ctx, active) if active else ()
+    if pending := ending.being_bound(last):
+        return attempt.wait_for(pending)
     for session in unit.sessions.live(ctx.platform, contractor_id):
         if application.status_at(session, ctx.now) in application.LIVE:
             sessions.keep(unit, session, application.cancel(session, ctx.now), ctx.now)
-    live = unit.policies.live(ctx.platform, [contractor_id]).get(contractor_id, ())
-    active = [policy for policy in live if status_at(policy, ctx.now) in ending.CAN_END]
-    if active:  # one that is still being bound is voided when the carrier has answered
-        last = ending.resting_on(unit, ctx, active)
+    if active:
         ending.end(unit, ctx, active, "contractor deleted", ctx.now, last)
     contractor = replace(contractor, delete_time=ctx.now, update_time=ctx.now)
     unit.contractors.update(contractor)

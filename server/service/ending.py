@@ -1,9 +1,10 @@
 """Policies as they end or come back: told, owed to a remote carrier, and their assignments decided anew."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from server.domain import anew
 from server.domain.enums import BindingOutcome, CarrierOrderKind, PolicyStatus
 from server.domain.events import EventType
 from server.domain.ports import Unit
@@ -22,6 +23,14 @@ def resting_on(unit: Unit, ctx: Context, policies: Sequence[Policy]) -> Sequence
     return unit.assignments.naming(ctx.platform, policies[0].contractor, [policy.id for policy in policies])
 
 
+def being_bound(last: Sequence[DecisionRecord]) -> str:
+    """The policy that one of the assignments waits for: when that is settled it is decided anew, and not in between.
+    Empty: none waits."""
+    bindings = [entry.assignment.binding for entry in last]
+    pending = (binding for binding in bindings if binding.outcome is BindingOutcome.BINDING_PENDING)
+    return next((binding.policies[-1] for binding in pending), "")
+
+
 def end(
     unit: Unit,
     ctx: Context,
@@ -36,7 +45,8 @@ def end(
         replace(p, status=status, cancel_time=time, cancel_reason=reason, revision=p.revision + 1) for p in policies
     ]
     _keep(unit, ctx, ended, EventType.POLICY_CANCELLED, CarrierOrderKind.CANCEL)
-    losses = [Loss(entry, frozenset(p.id for p in ended if _loses(entry.assignment, p))) for entry in last]
+    named = unit.policies.find(ctx.platform, {id_ for entry in last for id_ in entry.assignment.binding.policies})
+    losses = [Loss(entry, _lost(entry.assignment, named, ended)) for entry in last]
     redeciding.after_loss(unit, ctx, ended[0].contractor, [loss for loss in losses if loss.policies])
     return ended
 
@@ -60,9 +70,11 @@ def _keep(unit: Unit, ctx: Context, changed: Sequence[Policy], told: EventType, 
         unit.orders.insert(owed)
 
 
-def _loses(assignment: Assignment, ended: Policy) -> bool:
-    """Whether the policy covers it, and only from its own end on; one that is being bound is settled first."""
-    binding = assignment.binding
-    if ended.id not in binding.policies or binding.outcome is BindingOutcome.BINDING_PENDING:
-        return False
-    return max(assignment.effective_time, ended.effective_time) >= ended.end
+def _lost(assignment: Assignment, named: Mapping[str, Policy], ended: Sequence[Policy]) -> frozenset[str]:
+    """Those that end before the part of the assignment begins that rests on them; one that is being bound is settled
+    first."""
+    if assignment.binding.outcome is BindingOutcome.BINDING_PENDING:
+        return frozenset()
+    ids = assignment.binding.policies
+    its = [named[id_] for id_ in ids]
+    return frozenset(p.id for p in ended if p.id in ids and anew.begins(assignment, its, p) >= p.end)

@@ -100,7 +100,7 @@ class _Rest:
         """The assignment, with its new end and with what was decided about the rest."""
         before, wanted = self.last.assignment, self.wanted
         after = replace(before, end_time=wanted.period.end)
-        seen = evidence(self.facts, part) | part_of(before, wanted.period.start)
+        seen = evidence(self.facts, part) | part_of(before, wanted.period)
         seen["previous_end"] = before.end_time.isoformat()
         decision = replace(self.last, assignment=after).followed_by(
             anew.joined(before, self.kept, wanted, part), self.ctx.now, EventType.ASSIGNMENT_EXTENDED.value, seen

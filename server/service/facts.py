@@ -6,10 +6,11 @@ from functools import lru_cache
 
 from server.domain.anew import as_it_was
 from server.domain.decision import AssignmentRequest, Facts
-from server.domain.enums import CoverageType
+from server.domain.enums import BindingOutcome, CoverageType, PolicyStatus
 from server.domain.errors import NotFound
 from server.domain.ports import Unit
 from server.domain.records import Approval, ApprovalSeen, Assignment, Binding, Evidence, Policy
+from server.domain.terms import Period
 from server.service.context import Context
 
 
@@ -80,7 +81,7 @@ def facts_about(unit: Unit, ctx: Context, contractor_id: str, assignments: Seque
 def evidence(facts: Facts, binding: Binding) -> Evidence:
     """What the decision rested on, as it is kept beside it (spec 6)."""
     approval = facts.category.approval(CoverageType.WORKERS_COMP, facts.work_state)
-    return {
+    found: Evidence = {
         "work_state": facts.work_state,
         "residence_state": facts.contractor.address.region,
         "application_session": binding.application_session,
@@ -88,11 +89,19 @@ def evidence(facts: Facts, binding: Binding) -> Evidence:
         "approval": _seen(approval) if approval else None,
         "withholding": facts.withholding,
     }
+    if binding.outcome is BindingOutcome.BINDING_PENDING:
+        found["being_bound"] = [policy.id for policy in facts.policies if policy.status is PolicyStatus.PENDING]
+    return found
 
 
-def part_of(assignment: Assignment, start: datetime) -> Evidence:
-    """As part of the evidence: from when on it was decided, unless all of the assignment was."""
-    return {"part_start": start.isoformat()} if start > assignment.effective_time else {}
+def part_of(assignment: Assignment, decided: Period) -> Evidence:
+    """As part of the evidence: from when and until when it was decided, unless all of the assignment was."""
+    found: Evidence = {}
+    if decided.start > assignment.effective_time:
+        found["part_start"] = decided.start.isoformat()
+    if decided.end < assignment.end_time:
+        found["part_end"] = decided.end.isoformat()
+    return found
 
 
 _text = lru_cache(1_000)(datetime.isoformat)

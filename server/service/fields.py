@@ -52,7 +52,7 @@ def text(most: int, *, required: bool = False, lines: bool = False, stripped: bo
 
 def _state(value: str) -> str:
     state = value.strip().upper()
-    if not value.isascii() or state not in STATES:  # "ſ" has the capital S
+    if not value.isascii() or state not in STATES:
         raise ValueError("must be a two-letter code of a state or DC")
     return state
 

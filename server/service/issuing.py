@@ -86,7 +86,7 @@ def cover(
         gained = quoting.covered_too(last.assignment, kept, policy, residence, bound=bound)
         if gained is None:
             continue
-        binding, start = gained
+        binding, period = gained
         facts: Evidence = {
             "work_state": last.assignment.work_state,
             "residence_state": residence,
@@ -95,20 +95,25 @@ def cover(
             "quote": quote.id,
             "policy": policy.id,
         }
-        decision = last.followed_by(binding, now, ISSUED, facts | part_of(last.assignment, start))
+        decision = last.followed_by(binding, now, ISSUED, facts | part_of(last.assignment, period))
         unit.assignments.decide_again(decision)
         unit.events.record(EventType.ASSIGNMENT_COVERED, decision.assignment, now)
         made.append(decision)
     return made
 
 
-def catch_up(unit: Unit, last: DecisionRecord, now: datetime) -> None:
-    """The last decision about an assignment that was BINDING_PENDING while policies were issued for its job."""
+def catch_up(unit: Unit, last: DecisionRecord, seen: Evidence, now: datetime) -> None:
+    """The last decision about an assignment that was BINDING_PENDING while policies were issued for its job.
+
+    `seen`: what the pending decision rested on; policies that were cover then were decided about.
+    """
     assignment = last.assignment
+    were_cover = set(seen.get("policies", ())).difference(seen.get("being_bound", ()))
     if not assignment.binding.standard_workflow_coverage_types:
         return
     live = unit.policies.live(assignment.platform, [assignment.contractor]).get(assignment.contractor, ())
     issued = [p for p in live if p.origin is PolicyOrigin.QUOTE and p.status is PolicyStatus.ACTIVE]
+    issued = [p for p in issued if p.id not in were_cover]
     quotes = unit.quotes.find(assignment.platform, {policy.quote for policy in issued})
     for policy in issued:
         quote = quotes[policy.quote]

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from server.domain import matching
-from server.domain.enums import BindingOutcome, PolicyStatus
+from server.domain.enums import PolicyStatus
 from server.domain.errors import (
     InvalidFields,
     MatchingPolicyExists,
@@ -57,9 +57,8 @@ def cancel(
         raise PolicyNotActive(policy=policy.id, status=status.name)
     time = _cancel_time(policy, effective_time, ctx.now)
     last = ending.resting_on(unit, ctx, [policy])
-    for binding in (entry.assignment.binding for entry in last):
-        if binding.outcome is BindingOutcome.BINDING_PENDING:  # decided anew when that is settled, not in between
-            return attempt.wait_for(binding.policies[-1])
+    if pending := ending.being_bound(last):
+        return attempt.wait_for(pending)
     return ending.end(unit, ctx, [policy], reason, time, last)[0]
 
 

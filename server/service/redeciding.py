@@ -1,6 +1,6 @@
 """Other decisions about a contractor's assignments, when a policy that they had ends or is back (issue 4)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from server.domain import anew
@@ -21,29 +21,31 @@ class _Anew(NamedTuple):
     last: DecisionRecord
     policy: str  # that ended or is back
     kept: Sequence[str]  # the assignment's policies but for those that ended
-    types: Collection[CoverageType]  # what they are to cover, or another one
+    types: Set[CoverageType]  # what they are to cover, or another one
+    back: Policy | None = None
 
 
 def after_loss(unit: Unit, ctx: Context, contractor: str, losses: Sequence[Loss]) -> None:
-    """What an assignment's policies covered before they ended, another one may."""
-    todo = [
-        _Anew(
-            last,
-            policy=min(lost),
-            kept=[id_ for id_ in last.assignment.binding.policies if id_ not in lost],
-            types=last.assignment.covered_types,
-        )
-        for last, lost in losses
-    ]
+    """What the policies that ended covered of an assignment, another one may."""
+    found = unit.policies.find(ctx.platform, {id_ for _, lost in losses for id_ in lost})
+    todo = []
+    for last, lost in losses:
+        assignment = last.assignment
+        served = {type_ for id_ in lost for type_ in found[id_].coverage_types}.intersection(assignment.coverage_types)
+        kept = [id_ for id_ in assignment.binding.policies if id_ not in lost]
+        # Where a later part was uncovered already, no type counts as covered.
+        types = served.intersection(assignment.covered_types) or served
+        todo.append(_Anew(last, policy=min(lost), kept=kept, types=types))
     _decide_anew(unit, ctx, contractor, todo, EventType.POLICY_CANCELLED)
 
 
 def after_reinstatement(unit: Unit, ctx: Context, policy: Policy) -> None:
-    """What the policy left uncovered, it or another one may cover now."""
+    """What the policy left uncovered of its types, it or another one may cover now."""
     todo = [
-        _Anew(last, policy=policy.id, kept=binding.policies, types=binding.standard_workflow_coverage_types)
+        _Anew(last, policy.id, binding.policies, types.intersection(policy.coverage_types), policy)
         for last in unit.assignments.uncovered_since(policy)
         for binding in [last.assignment.binding]
+        for types in [set(binding.standard_workflow_coverage_types)]
     ]
     _decide_anew(unit, ctx, policy.contractor, todo, EventType.POLICY_REINSTATED)
 
@@ -52,16 +54,16 @@ def _decide_anew(unit: Unit, ctx: Context, contractor: str, todo: Sequence[_Anew
     """Where the policies would stay the same, there is nothing to decide."""
     if not todo:
         return
-    facts = facts_about(unit, ctx, contractor, [last.assignment for last, *_ in todo])
-    policies = unit.policies.find(ctx.platform, {id_ for _, _, kept, _ in todo for id_ in kept})
-    for last, policy, kept, types in todo:
+    facts = facts_about(unit, ctx, contractor, [entry.last.assignment for entry in todo])
+    policies = unit.policies.find(ctx.platform, {id_ for entry in todo for id_ in entry.kept})
+    for last, policy, kept, types, back in todo:
         assignment, about = last.assignment, facts[last.assignment.id]
-        binding, start = anew.reuse(assignment, [policies[id_] for id_ in kept], types, about, ctx.now)
+        binding, period = anew.reuse(assignment, [policies[id_] for id_ in kept], types, about, ctx.now, back)
         if binding.policies == assignment.binding.policies:
             continue
-        seen = evidence(about, binding) | part_of(assignment, start) | {"policy": policy}
+        seen = evidence(about, binding) | part_of(assignment, period) | {"policy": policy}
         decision = last.followed_by(binding, ctx.now, trigger.value, seen)
         unit.assignments.decide_again(decision)
-        uncovered = not decision.assignment.covered_types >= assignment.covered_types
+        uncovered = back is None and not types <= decision.assignment.covered_types
         told = EventType.ASSIGNMENT_UNCOVERED if uncovered else EventType.ASSIGNMENT_COVERED
         unit.events.record(told, decision.assignment, ctx.now)

@@ -111,4 +111,4 @@ def _decide_again(unit: Unit, pending: PendingBinding, policy: Policy, answer: A
     covered = policy.fail_reason is None
     told = EventType.ASSIGNMENT_COVERED if covered else EventType.ASSIGNMENT_UNCOVERED
     unit.events.record(told, decision.assignment, now)
-    issuing.catch_up(unit, decision, now)
+    issuing.catch_up(unit, decision, last.facts, now)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from server.domain.anew import as_it_was, covered_until, joined, left_over, not_bound, reuse
+from server.domain.anew import as_it_was, begins, covered_from, covered_until, joined, left_over, not_bound, reuse
 from server.domain.enums import (
     BindingOutcome,
     BindingReason,
@@ -166,14 +166,14 @@ def test_another_policy_is_reused_and_none_is_bound(
     types: tuple[CoverageType, ...], kept: Sequence[Policy], live: Sequence[Policy], expected: Binding
 ) -> None:
     about = assignment(GENERAL, WORKERS_COMP)
-    binding, start = reuse(about, kept, types, replace(FACTS, policies=live), NOW)
-    assert (binding, start) == (expected, START)
+    binding, period = reuse(about, kept, types, replace(FACTS, policies=live), NOW)
+    assert (binding, period) == (expected, Period(START, END))
 
 
 def test_only_the_rest_of_an_extended_assignment_is_decided() -> None:
     extended = assignment(end_time=LATER, binding=replace(REUSED, policies=("pl_1", "pl_9"), net_rate=600))
-    binding, start = reuse(extended, [COMP], (WORKERS_COMP,), replace(FACTS, policies=(COMP, NEXT)), NOW)
-    assert (binding.policies, binding.net_rate, start) == (("pl_1", "pl_3"), 600, COMP.expire_time)
+    binding, period = reuse(extended, [COMP], (WORKERS_COMP,), replace(FACTS, policies=(COMP, NEXT)), NOW)
+    assert (binding.policies, binding.net_rate, period) == (("pl_1", "pl_3"), 600, Period(COMP.expire_time, LATER))
 
 
 def test_a_policy_that_is_kept_counts_once() -> None:
@@ -211,3 +211,83 @@ def test_a_pending_policy_that_fails_leaves_those_that_were_there() -> None:
         reasons=(BindingReason.CARRIER_DECLINED,),
         standard_workflow_coverage_types=(GENERAL, WORKERS_COMP),
     )
+
+
+# What policies that come first, and last, leave in between.
+
+
+LAST = replace(NEXT, effective_time=utc("2024-12-20"), expire_time=utc("2025-12-20"))
+
+
+def test_what_is_left_ends_where_later_policies_cover_the_rest() -> None:
+    left = left_over(assignment(), [LAST], (WORKERS_COMP,), LATER)
+    assert left is not None
+    assert left.period == Period(START, LAST.effective_time)
+    both = left_over(assignment(), [LAST], (WORKERS_COMP, GENERAL), LATER)
+    assert both is not None
+    assert both.period == Period(START, LATER), "as far as any of the types is lacking"
+    assert covered_from(WORKERS_COMP, [COMP, LAST], LATER) == LAST.effective_time
+    assert covered_from(WORKERS_COMP, [COMP, NEXT], LATER) == COMP.effective_time
+    assert covered_from(WORKERS_COMP, [COMP], LATER) == LATER
+
+
+@pytest.mark.parametrize(
+    ("named", "policy", "time"),
+    [
+        ([COMP], COMP, START),
+        ([COMP, NEXT], COMP, START),
+        ([COMP, NEXT], NEXT, NEXT.effective_time),
+        ([COMP, replace(NEXT, effective_time=utc("2024-11-01"))], NEXT, COMP.expire_time),  # it was reused
+        ([replace(COMP, cancel_time=utc("2024-11-25")), replace(NEXT, effective_time=START)], NEXT, utc("2024-11-25")),
+        ([LIABILITY, COMP], COMP, START),  # of other types
+        ([COMP, BOTH], BOTH, START),  # one of whose types no other has
+        ([LAST], LAST, LAST.effective_time),
+    ],
+)
+def test_a_part_begins_where_the_policies_before_it_stop(
+    named: Sequence[Policy], policy: Policy, time: datetime
+) -> None:
+    mine = next(one for one in named if one.id == policy.id)
+    assert begins(assignment(GENERAL, WORKERS_COMP), named, mine) == time
+
+
+def test_a_policy_that_is_back_covers_what_it_can() -> None:
+    """An assignment that was extended without cover, and then lost the policy of its first part."""
+    lost = replace(
+        REUSED,
+        outcome=BindingOutcome.STANDARD_WORKFLOW,
+        workflow=BindingWorkflow.STANDARD,
+        policies=(),
+        net_rate=0,
+        standard_workflow_coverage_types=(WORKERS_COMP,),
+    )
+    extended = assignment(end_time=LATER, binding=lost)
+    facts = replace(FACTS, policies=(COMP,))
+    binding, period = reuse(extended, [], (WORKERS_COMP,), facts, NOW, back=COMP)
+    assert (binding.policies, binding.net_rate, period) == (("pl_1",), 300, Period(START, COMP.expire_time))
+    assert binding.standard_workflow_coverage_types == (WORKERS_COMP,), "of the rest"
+    assert reuse(extended, [], (WORKERS_COMP,), facts, NOW)[0].policies == (), "where it is not what it is about"
+
+
+@pytest.mark.parametrize(
+    ("left", "types", "reasons"),
+    [
+        ((WORKERS_COMP,), (GENERAL,), (BindingReason.NO_GENERAL_OPT_IN,)),  # as it was told before
+        ((), (GENERAL,), ()),  # it is covered
+        ((), (WORKERS_COMP,), (BindingReason.OPT_IN_NOT_COMPLETE,)),  # what was decided now
+    ],
+)
+def test_why_the_opt_in_does_not_apply_is_told_as_long_as_it_matters(
+    left: tuple[CoverageType, ...], types: tuple[CoverageType, ...], reasons: tuple[BindingReason, ...]
+) -> None:
+    before = replace(REUSED, reasons=(BindingReason.NO_GENERAL_OPT_IN,), standard_workflow_coverage_types=left)
+    about = assignment(GENERAL, WORKERS_COMP, binding=before)
+    wanted = left_over(about, [], types, END)
+    assert wanted is not None
+    part = Binding(
+        outcome=BindingOutcome.STANDARD_WORKFLOW,
+        workflow=BindingWorkflow.STANDARD,
+        reasons=(BindingReason.OPT_IN_NOT_COMPLETE,),
+        standard_workflow_coverage_types=types,
+    )
+    assert joined(about, [], wanted, part).reasons == reasons

@@ -340,7 +340,10 @@ BY_OPT_IN = Binding(
 )
 def test_an_assignment_that_waited_gets_the_policy_for_what_it_lacks(before: Binding, after: Binding) -> None:
     kept = [policy(id=id_, coverage_types=(WORKERS_COMP,), net_rate=50) for id_ in before.policies]
-    assert covered_too(waiting(before), kept, policy(), "NV", bound=True) == (after, waiting().effective_time)
+    assert covered_too(waiting(before), kept, policy(), "NV", bound=True) == (
+        after,
+        Period(waiting().effective_time, waiting().end_time),
+    )
 
 
 def test_a_policy_that_was_there_is_reused() -> None:
@@ -373,6 +376,6 @@ def test_the_rest_of_an_extended_assignment_gets_a_policy_that_covers_it() -> No
     rest = policy(effective_time=utc("2026-12-03"))
     gained = covered_too(extended, [first], rest, "NV", bound=True)
     assert gained is not None
-    assert (gained[0].policies, gained[0].net_rate, gained[1]) == (("pl_0", "pl_1"), 350, utc("2026-12-03"))
+    assert (gained[0].policies, gained[0].net_rate, gained[1].start) == (("pl_0", "pl_1"), 350, utc("2026-12-03"))
     late = replace(rest, effective_time=utc("2026-12-03 01:00"))
     assert covered_too(extended, [first], late, "NV", bound=True) is None

@@ -166,11 +166,23 @@ class Model:
         return [a for a in self.assignments.values() if a.contractor == contractor and a.status == standing]
 
     def losers(self, policy: pb.Policy, end: int) -> list[str]:
-        """The assignments that lose the policy when it ends then: those that start later."""
+        """The assignments that lose the policy when it ends then: those whose part that rests on it starts later."""
         end = min(end, policy.expire_time.seconds)
-        start = policy.effective_time.seconds
         named = [made for made in self.of(policy.contractor) if policy.id in made.binding.policies]
-        return [made.id for made in named if max(made.effective_time.seconds, start) >= end]
+        return [made.id for made in named if self.rests_from(made, policy) >= end]
+
+    def rests_from(self, made: pb.Assignment, policy: pb.Policy) -> int:
+        """When an assignment begins to need the policy for a type: where those that it had before do not go on."""
+        earlier = [self.policies[id_] for id_ in made.binding.policies]
+        earlier = earlier[: [one.id for one in earlier].index(policy.id)]
+        starts = []
+        for type_ in set(made.coverage_types).intersection(policy.coverage_types):
+            until = made.effective_time.seconds
+            for one in sorted(earlier, key=lambda one: one.effective_time.seconds):
+                if type_ in one.coverage_types and one.effective_time.seconds <= until:
+                    until = max(until, end_of(one))
+            starts.append(until)
+        return max(min(starts), policy.effective_time.seconds)
 
     def in_place_of(self, policy: pb.Policy, now: int) -> bool:
         """Whether another policy would do for a part of what is left of the policy's term."""
@@ -218,7 +230,10 @@ class Model:
             self.told[assignment.id].append("assignment.cancelled")
         elif assignment != before:
             left = set(assignment.binding.standard_workflow_coverage_types)
-            lost = not left.issubset(before.binding.standard_workflow_coverage_types)
+            dropped = set(before.binding.policies).difference(assignment.binding.policies)
+            lost = not left.issubset(before.binding.standard_workflow_coverage_types) or any(
+                left.intersection(self.policies[policy].coverage_types) for policy in dropped
+            )
             extended = assignment.end_time != before.end_time
             if extended:
                 self.told[assignment.id].append("assignment.extended")

@@ -45,9 +45,8 @@ class ContractorService:
 
     async def DeleteContractor(self, request: pb.DeleteContractorRequest, call: Call) -> Reply:
         wanted = parse(IdRequest, request)
-        return await call.change(
+        return await call.change_or_wait(
             request,
-            lambda unit: pb.DeleteContractorResponse(
-                contractor=render.contractor(contractors.delete(unit, call.ctx, wanted.id))
-            ),
+            lambda unit, attempt: contractors.delete(unit, call.ctx, attempt, wanted.id),
+            lambda contractor: pb.DeleteContractorResponse(contractor=render.contractor(contractor)),
         )

@@ -31,7 +31,9 @@ async def update(call: Call, changes: asked.Changes) -> Reply:
 
 
 async def delete(call: Call, _: None) -> Reply:
-    return await call.change(lambda unit: shown.contractor(contractors.delete(unit, call.ctx, call.id)))
+    return await call.change_or_wait(
+        lambda unit, attempt: contractors.delete(unit, call.ctx, attempt, call.id), shown.contractor
+    )
 
 
 LIVE, EVERY = (shown.Contractor,), (shown.Contractor, shown.DeletedContractor)
