@@ -309,6 +309,23 @@ async def test_the_rest_of_an_extended_assignment_is_bound_between_two_units(
     assert (await audit(database_url, now=NOW)).findings == []
 
 
+async def test_a_deletion_waits_for_the_rest_of_an_extended_assignment(
+    serve: Serving, database_url: str, carrier: Carrier
+) -> None:
+    """Else that would be settled beside a policy that was cancelled before it began."""
+    async with serve(database_url=database_url, carrier=carrier) as client:
+        before, call = await extending(client, carrier)
+        deleting = asyncio.ensure_future(client.delete(before.contractor))
+        await asyncio.sleep(0.2)
+        assert not deleting.done()
+        carrier.go.set()
+        assert (await call).outcome == pb.BINDING_OUTCOME_COVERAGE_BOUND
+        assert (await deleting).HasField("delete_time")
+        binding = (await client.get_assignment(before.id)).binding
+        assert (binding.outcome, list(binding.policies)) == (pb.BINDING_OUTCOME_STANDARD_WORKFLOW, [])
+    assert (await audit(database_url, now=NOW)).findings == []
+
+
 async def test_where_the_rest_is_not_bound_the_earlier_policy_stays(
     serve: Serving, database_url: str, carrier: Carrier
 ) -> None:

@@ -25,6 +25,7 @@ GENERAL = pb.COVERAGE_TYPE_GENERAL
 OPEN, ISSUED = pb.QUOTE_STATUS_OPEN, pb.QUOTE_STATUS_ISSUED
 COMPLETE = pb.APPLICATION_SESSION_STATUS_APPLICATION_COMPLETE
 BOUND, PENDING = pb.BINDING_OUTCOME_COVERAGE_BOUND, pb.BINDING_OUTCOME_BINDING_PENDING
+FAILED = pb.BINDING_OUTCOME_BINDING_FAILED
 
 
 async def filled_in(client: Client, quote: str) -> str:
@@ -173,6 +174,26 @@ async def test_an_assignment_that_is_being_bound_gets_the_rest_when_it_is_settle
         session = decisions[0].application_session
         assert (decisions[1].application_session, decisions[1].policy) == (session, by_opt_in.id)
         assert decisions[1].approval == decisions[0].approval
+
+
+async def test_a_policy_that_was_there_before_an_assignment_is_bound_is_none_that_was_issued_meanwhile(
+    serve: Serving, database_url: str
+) -> None:
+    """The carrier's answer decides, and an earlier quote's policy stands in for nothing, as with our own."""
+    carrier = Carrier()
+    async with serve(database_url=database_url, carrier=carrier) as client:
+        jane, category = await client.opted_in(), await client.category()
+        await client.approve(category.code, GENERAL)
+        job = await client.job(category.code)
+        await client.issue((await client.quote(jane.id, job.id, GENERAL)).id)
+        carrier.answer = Declined()
+        failed = await client.assign(jane.id, job.id, WORKERS_COMP, GENERAL, **DATES)
+        assert (failed.outcome, list(failed.assignment.binding.policies)) == (FAILED, [])
+        assert list(failed.assignment.binding.reasons) == [pb.BINDING_REASON_CARRIER_DECLINED]
+        carrier.answer = None
+        bound = await client.assign(jane.id, job.id, WORKERS_COMP, GENERAL, **DATES)
+        assert (bound.outcome, len(bound.assignment.binding.policies)) == (BOUND, 1)
+        assert bound.assignment.binding.standard_workflow_coverage_types == [GENERAL]
 
 
 async def test_a_contractor_deleted_meanwhile(serve: Serving) -> None:
