@@ -3,6 +3,7 @@
 What an exception says may repeat what a caller sent, so that of exceptions only types and places are kept.
 """
 
+import asyncio
 import logging
 import sys
 import traceback
@@ -31,6 +32,9 @@ def configure(*, console: bool, level: str, worker: int | None = None) -> None:
     handler.setFormatter(_Formatter("%(levelname)s:%(name)s:%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("grpc._cython.cygrpc").addFilter(_ours)
+    uvicorn = logging.getLogger("uvicorn")
+    uvicorn.propagate = False
+    uvicorn.addHandler(_AmongOurs())
 
 
 def _ours(record: logging.LogRecord) -> bool:
@@ -81,6 +85,16 @@ def _place_exception(event: MutableMapping[str, Any]) -> None:
 class _Formatter(logging.Formatter):
     def formatException(self, ei: Any) -> str:
         return placed(ei[1]) if ei[1] else ""
+
+
+class _AmongOurs(logging.Handler):
+    """Of the HTTP server, which serves beside gRPC: what it says is a line as ours are."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, asyncio.CancelledError):
+            return  # a call that was cut off at stop has a line of its own
+        structlog.get_logger().log(record.levelno, record.getMessage().strip(), exc_info=error)
 
 
 class _Stdout:

@@ -31,20 +31,26 @@ def covered_from(type_: CoverageType, policies: Iterable[Policy], end: datetime)
     return since
 
 
-def begins(assignment: Assignment, named: Sequence[Policy], policy: Policy) -> datetime:
-    """When the part of the assignment begins that rests on the policy: where those named before it stop covering a type
-    of its own."""
-    before = named[: [one.id for one in named].index(policy.id)]
-    types = set(assignment.coverage_types).intersection(policy.coverage_types)
-    needed = min((covered_until(t, before, assignment.effective_time) for t in types), default=policy.effective_time)
-    return max(needed, policy.effective_time)
+def lost(types: Iterable[CoverageType], start: datetime, named: Sequence[Policy]) -> list[str]:
+    """Of the policies that an assignment of the types names, in their order, those that were cancelled to end before
+    the part begins that rests on them."""
+    return [
+        policy.id
+        for position, policy in enumerate(named)
+        if policy.cancel_time is not None and _begins(types, start, named[:position], policy) >= policy.end
+    ]
+
+
+def _begins(types: Iterable[CoverageType], start: datetime, before: Sequence[Policy], policy: Policy) -> datetime:
+    """Where those named before it stop covering one of the types that it is for."""
+    needed = [covered_until(type_, before, start) for type_ in set(types).intersection(policy.coverage_types)]
+    return max(min(needed, default=start), policy.effective_time)
 
 
 def left_over(
     assignment: Assignment, named: Sequence[Policy], types: Iterable[CoverageType], end: datetime
 ) -> AssignmentRequest | None:
-    """What the named policies leave of those types up to the end; None: nothing. All of it from where the first stops,
-    to where they cover all that follows.
+    """What the named policies leave of those types up to the end; None: nothing. All of it from where the first stops.
 
     `end`: the assignment's, or the one that it is to have.
     """
@@ -53,10 +59,18 @@ def left_over(
     if not lacking:
         return None
     start = min(until[t] for t in lacking)
-    stop = max(covered_from(t, named, end) for t in lacking)
     return AssignmentRequest(
-        contractor=assignment.contractor, job=assignment.job, coverage_types=lacking, period=Period(start, stop)
+        contractor=assignment.contractor, job=assignment.job, coverage_types=lacking, period=Period(start, end)
     )
+
+
+def gap(assignment: Assignment, named: Sequence[Policy], types: Iterable[CoverageType]) -> AssignmentRequest | None:
+    """As `left_over` of the assignment as it is, but only to where the named policies cover all that follows."""
+    left = left_over(assignment, named, types, assignment.end_time)
+    if left is None:
+        return None
+    stop = max(covered_from(type_, named, left.period.end) for type_ in left.coverage_types)
+    return replace(left, period=Period(left.period.start, stop))
 
 
 def as_it_was(assignment: Assignment, job: Job, contractor: Contractor) -> Job:
@@ -78,7 +92,7 @@ def reuse(
     None is bound: where one would have to be, the standard workflow applies. `back`: a policy that is in force again,
     and covers what it can where none covers everything. Also the period that was decided about.
     """
-    wanted = left_over(assignment, kept, types, assignment.end_time)
+    wanted = gap(assignment, kept, types)
     if wanted is None:
         rate = sum(policy.net_rate for policy in kept)
         whole = Period(assignment.effective_time, assignment.end_time)

@@ -200,7 +200,7 @@ def covered_too(
     """
     before = assignment.binding
     gained = set(before.standard_workflow_coverage_types).intersection(policy.coverage_types)
-    wanted = anew.left_over(assignment, kept, gained, assignment.end_time)
+    wanted = anew.gap(assignment, kept, gained)
     if wanted is None or before.outcome is BindingOutcome.BINDING_PENDING:
         return None
     types = frozenset(wanted.coverage_types)

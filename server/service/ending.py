@@ -1,6 +1,6 @@
 """Policies as they end or come back: told, owed to a remote carrier, and their assignments decided anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from server.domain import anew
 from server.domain.enums import BindingOutcome, CarrierOrderKind, PolicyStatus
 from server.domain.events import EventType
 from server.domain.ports import Unit
-from server.domain.records import Assignment, DecisionRecord, Policy
+from server.domain.records import DecisionRecord, Policy
 from server.service import redeciding
 from server.service.context import Context
 from server.service.redeciding import Loss
@@ -45,9 +45,7 @@ def end(
         replace(p, status=status, cancel_time=time, cancel_reason=reason, revision=p.revision + 1) for p in policies
     ]
     _keep(unit, ctx, ended, EventType.POLICY_CANCELLED, CarrierOrderKind.CANCEL)
-    named = unit.policies.find(ctx.platform, {id_ for entry in last for id_ in entry.assignment.binding.policies})
-    losses = [Loss(entry, _lost(entry.assignment, named, ended)) for entry in last]
-    redeciding.after_loss(unit, ctx, ended[0].contractor, [loss for loss in losses if loss.policies])
+    redeciding.after_loss(unit, ctx, ended[0].contractor, _losses(unit, ctx, last))
     return ended
 
 
@@ -58,6 +56,8 @@ def take_back(unit: Unit, ctx: Context, policy: Policy) -> Policy:
     )
     _keep(unit, ctx, [policy], EventType.POLICY_REINSTATED, CarrierOrderKind.REINSTATE)
     redeciding.after_reinstatement(unit, ctx, policy)
+    # Where it covers a part again that a later one had taken over, that one may have ended before its own part.
+    redeciding.after_loss(unit, ctx, policy.contractor, _losses(unit, ctx, resting_on(unit, ctx, [policy])))
     return policy
 
 
@@ -70,11 +70,14 @@ def _keep(unit: Unit, ctx: Context, changed: Sequence[Policy], told: EventType, 
         unit.orders.insert(owed)
 
 
-def _lost(assignment: Assignment, named: Mapping[str, Policy], ended: Sequence[Policy]) -> frozenset[str]:
-    """Those that end before the part of the assignment begins that rests on them; one that is being bound is settled
-    first."""
-    if assignment.binding.outcome is BindingOutcome.BINDING_PENDING:
-        return frozenset()
-    ids = assignment.binding.policies
-    its = [named[id_] for id_ in ids]
-    return frozenset(p.id for p in ended if p.id in ids and anew.begins(assignment, its, p) >= p.end)
+def _losses(unit: Unit, ctx: Context, last: Sequence[DecisionRecord]) -> list[Loss]:
+    """Of the assignments, those that have policies which do not cover any part of them any more."""
+    named = unit.policies.find(ctx.platform, {id_ for entry in last for id_ in entry.assignment.binding.policies})
+    losses = []
+    for entry in last:
+        assignment, binding = entry.assignment, entry.assignment.binding
+        if binding.outcome is not BindingOutcome.BINDING_PENDING:  # one that is being bound is settled first
+            its = [named[id_] for id_ in binding.policies]
+            gone = anew.lost(assignment.coverage_types, assignment.effective_time, its)
+            losses += [Loss(entry, frozenset(gone))] if gone else []
+    return losses

@@ -1,5 +1,6 @@
 """Policies, and how they end."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from server.domain import matching
@@ -48,7 +49,8 @@ def cancel(
     """Ends its cover, at once unless a time is given; assignments that start later are decided anew (issue 4, item 5).
 
     Where the answer is Awaits, nothing was written. Takes an expired policy too, at once (spec 7).
-    Raises NotFound, PolicyNotActive, InvalidFields, and ConcurrentUpdate when it gave up.
+    Raises NotFound, PolicyNotActive, InvalidFields, MatchingPolicyExists for a later end than was set before where
+    another policy is in its place by now, and ConcurrentUpdate when it gave up.
     """
     unit.contractors.lock([get(unit, ctx, policy_id).contractor])
     policy = get(unit, ctx, policy_id)  # again: what was read before the lock may have changed
@@ -56,6 +58,9 @@ def cancel(
     if status not in ending.CAN_END:
         raise PolicyNotActive(policy=policy.id, status=status.name)
     time = _cancel_time(policy, effective_time, ctx.now)
+    if policy.cancel_time is not None and time > policy.cancel_time:  # this part of its term is in force again
+        again = max(policy.effective_time, policy.cancel_time)
+        _require_its_place(unit, ctx, replace(policy, effective_time=again, expire_time=time))
     last = ending.resting_on(unit, ctx, [policy])
     if pending := ending.being_bound(last):
         return attempt.wait_for(pending)
@@ -73,11 +78,16 @@ def reinstate(unit: Unit, ctx: Context, policy_id: str) -> Policy:
         raise PolicyNotCancelled(policy=policy.id, status=matching.status_at(policy, ctx.now).name)
     if policy.expire_time <= ctx.now:
         raise PolicyTermEnded(policy=policy.id, expire_time=policy.expire_time.isoformat())
+    _require_its_place(unit, ctx, policy)
+    return ending.take_back(unit, ctx, policy)
+
+
+def _require_its_place(unit: Unit, ctx: Context, policy: Policy) -> None:
+    """Raises MatchingPolicyExists: another one would do."""
     live = unit.policies.live(ctx.platform, [policy.contractor]).get(policy.contractor, ())
     other = matching.in_its_place(policy, live, ctx.now)
     if other is not None:
         raise MatchingPolicyExists(policy=other.id)
-    return ending.take_back(unit, ctx, policy)
 
 
 def _cancel_time(policy: Policy, wanted: datetime | None, now: datetime) -> datetime:

@@ -11,11 +11,23 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Select, Table, and_, exc, or_, select, text
+from sqlalchemy import URL, Column, ColumnElement, Connection, Select, Table, and_, exc, or_, select, text
 from sqlalchemy.util import greenlet_spawn
 
+from server.domain.enums import ApplicationSessionStatus
 from server.domain.errors import StorageUnavailable
-from server.domain.invariants.books import AboutRow, EmailRow, EventRow, Finding, NewestRow, Report, RequestRow
+from server.domain.events import EventType
+from server.domain.invariants.books import (
+    AboutRow,
+    Books,
+    Change,
+    EmailRow,
+    EventRow,
+    Finding,
+    NewestRow,
+    Report,
+    RequestRow,
+)
 from server.domain.trail import TrailEntry
 from server.storage import schema
 from server.storage.books import (
@@ -32,7 +44,7 @@ from server.storage.books import (
 )
 from server.storage.failures import translated
 from server.storage.sqlite import reader_engine
-from server.storage.tables import contractors, metadata
+from server.storage.tables import application_sessions, contractors, events, metadata, policies
 from server.storage.trail import WAITING
 
 T = TypeVar("T")
@@ -43,8 +55,38 @@ MOST_DAMAGES = 100
 UNREADABLE = (ValueError, TypeError, ArithmeticError)  # what a value that our types do not know ends in
 
 
+def _changes(table: Table, changed: ColumnElement[bool], *types: EventType) -> tuple[Select[Any], Column[Any]]:
+    """Those events of what was changed, and the contractor of each."""
+    its = and_(events.c.platform == table.c.platform, events.c.resource == table.c.id)
+    columns = (table.c.contractor, events.c.resource, events.c.type, events.c.create_time)
+    found = select(*columns).join_from(table, events, its).where(changed, events.c.type.in_(types))
+    return found, table.c.contractor
+
+
+CHANGES = (
+    _changes(policies, policies.c.revision > 0, EventType.POLICY_CANCELLED, EventType.POLICY_REINSTATED),
+    _changes(
+        application_sessions,
+        application_sessions.c.status == ApplicationSessionStatus.CANCELLED,
+        EventType.SESSION_CANCELLED,
+    ),
+)
+
+
 class Stopped(Exception):
     """Nobody waits for the audit any more."""
+
+
+class ToldPart(Part):
+    """A part whose books have the changes that events tell of."""
+
+    def books(self) -> dict[str, Books]:
+        found = super().books()
+        for statement, contractor in CHANGES:
+            for row in self._rows(statement, contractor):
+                change = Change(*row)
+                found[change.contractor].changes[change.resource].append(change)
+        return found
 
 
 class Database:
@@ -97,7 +139,7 @@ class Database:
             with self._transaction() as connection:
                 ids = _next_range(connection, after, size)
                 try:
-                    report = look(Part(connection, ids))
+                    report = look(ToldPart(connection, ids))
                 except UNREADABLE:
                     if size > 1:
                         size = 1  # to tell which one it is

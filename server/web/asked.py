@@ -83,11 +83,14 @@ class Assignment(Given):
     bind: bool = Field(True, description="False: the answer is what would happen, and nothing does.")
 
 
+JOB = ("job_id", "job")  # as it may be named, the first one before the other
+
+
 class Named(Given):
     """An assignment: itself, or as the only active one of a job, and of a contractor if one is given."""
 
     assignment: OptionalId = ""
-    job: OptionalId = Field("", validation_alias=AliasChoices("job_id", "job"))
+    job: OptionalId = Field("", validation_alias=AliasChoices(*JOB))
     contractor: OptionalId = ""
 
     def require(self) -> None:
@@ -194,8 +197,9 @@ class Changes:
 
 
 def _merged(before: Any, sent: Any) -> Any:
-    if not isinstance(sent, dict) or isinstance(before, str):
-        return sent
+    """An object goes into the one that is there; where there is none, what is sent is left to the field's rule."""
     if dataclasses.is_dataclass(before) and not isinstance(before, type):
         before = dataclasses.asdict(before)
+    if not isinstance(sent, dict) or not isinstance(before, Mapping | None):
+        return sent
     return {name: value for name, value in {**(before or {}), **sent}.items() if value not in (None, "")}

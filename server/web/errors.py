@@ -19,6 +19,10 @@ class MalformedBody(errors.DomainError):
     message = "The body must be a JSON object in UTF-8, sent as application/json."
 
 
+class BodyTooDeep(MalformedBody):
+    message = "Lists and objects in the body must be at most {most} deep."
+
+
 class BodyTooLarge(errors.DomainError):
     reason = "MALFORMED_REQUEST"
     message = "The body must be at most {most} bytes."

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -31,10 +31,11 @@ from server.web.operation import Answer, Operation
 from server.web.shown import ApplicationSession, listed
 
 LARGEST_BODY = 256 * 1024
+DEEPEST_BODY = 32  # objects and lists within one another
 BODY_SECONDS = 20
 REQUEST_IDS = ("ten99policy-idempotent-key", "idempotency-key")
 JSON = re.compile(r"application/([a-z0-9.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
-BASIC = "basic "
+BASIC = "Basic "
 CATEGORY = "job_category"
 
 
@@ -52,11 +53,15 @@ class Handler:
         line = line_of(self._operation.name, self._began, self._gate, request)
         try:
             self._gate.require_room()
-            with self._gate:
-                line.caller = caller = self._calls.access.caller(_authorization(request))
-                roles.require(caller, self._operation.rpc)
-                with self._calls.access.admitted(caller):
-                    reply = await self._answer(request, caller)
+            line.caller = caller = self._calls.access.caller(_authorization(request))
+            roles.require(caller, self._operation.rpc)
+            admitted = self._calls.access.admitted(caller)
+            if self._operation.verb != "GET":
+                self._calls.require_room()
+            # The body may never come, so that the call holds no place yet.
+            body = await _body(request) if self._operation.sends_a_body else {}
+            with self._gate, admitted:
+                reply = await self._answer(request, caller, body)
         except ClientDisconnect:
             line.end("CANCELLED")
             return Response(status_code=400)  # nobody reads it
@@ -71,11 +76,8 @@ class Handler:
             await self._calls.access.hold()
         return response
 
-    async def _answer(self, request: Request, caller: Caller) -> Reply:
+    async def _answer(self, request: Request, caller: Caller, body: Mapping[str, Any]) -> Reply:
         operation = self._operation
-        if operation.verb != "GET":
-            self._calls.require_room()
-        body = await _body(request) if operation.sends_a_body else {}
         call = Call(
             self._calls,
             caller,
@@ -147,12 +149,14 @@ def _reply(answer: Answer) -> Reply:
 
 
 def _authorization(request: Request) -> list[str]:
-    """As gRPC has it. Of Basic the user is the key."""
+    """As gRPC has it, which takes the scheme in one spelling only. Of Basic the user is the key."""
     return [_bearer(told) for told in request.headers.getlist("authorization")]
 
 
 def _bearer(told: str) -> str:
-    if told[: len(BASIC)].lower() != BASIC:
+    if told.lower().startswith(BEARER.lower()):
+        return BEARER + told[len(BEARER) :]
+    if not told.lower().startswith(BASIC.lower()):
         return told
     with suppress(binascii.Error, UnicodeDecodeError, ValueError):
         return BEARER + base64.b64decode(told[len(BASIC) :], validate=True).decode("ascii").partition(":")[0]
@@ -166,7 +170,7 @@ def _request_id(request: Request) -> str:
 
 
 async def _body(request: Request) -> Mapping[str, Any]:
-    """Raises MalformedBody, BodyTooLarge, BodyTooSlow."""
+    """Raises MalformedBody, BodyTooDeep, BodyTooLarge, BodyTooSlow."""
     read = await bytes_of(request, LARGEST_BODY)
     if not read:
         return {}
@@ -178,7 +182,22 @@ async def _body(request: Request) -> Mapping[str, Any]:
         raise errors.MalformedBody from None
     if not isinstance(body, dict):
         raise errors.MalformedBody
+    if _is_deep(body):
+        raise errors.BodyTooDeep(most=str(DEEPEST_BODY))
     return body
+
+
+def _is_deep(body: Any) -> bool:
+    """By a bound of ours, far beyond what any field needs: the library reads deeper JSON than it writes, and the
+    digest of a request has its body."""
+    within = [body]
+    for _ in range(DEEPEST_BODY):
+        within = [inner for each in within for inner in _items(each) if isinstance(inner, dict | list)]
+    return bool(within)
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 async def bytes_of(request: Request, most: int) -> bytes:

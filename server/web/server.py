@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -33,7 +33,7 @@ from server.web.page.texts import texts_for
 
 MOST_CONNECTIONS = 1_000
 LARGEST_HEAD = 16 * 1024  # the request line and the headers
-HEAD_SECONDS = 10.0  # who connects and does not say what it wants holds a socket no longer
+HEAD_SECONDS = 10.0  # who connects and does not say what it wants, or does not come to TLS, holds a socket no longer
 IDLE_SECONDS = 60  # between two requests of a connection
 PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -81,8 +81,25 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """As uvicorn does it for sockets, and with a bound on TLS handshakes, which are else let be for a minute."""
+        loop, config = asyncio.get_running_loop(), self.config
+        handshake_seconds = HEAD_SECONDS if config.ssl else None
+        self.servers = [
+            await loop.create_server(
+                self._connection,
+                sock=each,
+                ssl=config.ssl,
+                backlog=config.backlog,
+                ssl_handshake_timeout=handshake_seconds,
+            )
+            for each in sockets or []
+        ]
+        self.started = True
         self.up.set()
+
+    def _connection(self) -> asyncio.Protocol:
+        made = self.config.http_protocol_class
+        return made(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
 
 
 class WebServer:
@@ -155,11 +172,11 @@ def _app(operations: tuple[Operation, ...], calls: Calls, gate: Gate, observer: 
     described = openapi.document(operations, version)
     document, page = orjson.dumps(described), docs.page(described)
 
-    def show_document(_: Request) -> Response:
-        return Response(document, media_type="application/json", headers=PAGE_HEADERS)
+    def show_document(request: Request) -> Response:
+        return _described(request, document, "application/json")
 
-    def show_page(_: Request) -> Response:
-        return Response(page, media_type="text/html", headers=PAGE_HEADERS)
+    def show_page(request: Request) -> Response:
+        return _described(request, page, "text/html")
 
     pages = Pages(calls, calls.links, gate, observer).routes if calls.links else []
     routes = [
@@ -174,9 +191,24 @@ def _app(operations: tuple[Operation, ...], calls: Calls, gate: Gate, observer: 
     return app
 
 
+def _described(request: Request, what: bytes, media_type: str) -> Response:
+    headers = PAGE_HEADERS | {"request-id": call_id_of(request.headers)}
+    return Response(what, media_type=media_type, headers=headers)
+
+
 def _no_such_path(request: Request, error: Exception) -> Response:
     wrong_method = isinstance(error, HTTPException) and error.status_code == 405
-    told = errors.NoSuchMethod() if wrong_method else errors.NoSuchPath()
+    told, call_id = errors.NoSuchMethod() if wrong_method else errors.NoSuchPath(), call_id_of(request.headers)
     if request.url.path.startswith(f"{PATH}/"):
-        return refusals.page(told, texts_for(request.headers.get("accept-language", "")), call_id_of(request.headers))
-    return failed(told, call_id_of(request.headers))
+        response = refusals.page(told, texts_for(request.headers.get("accept-language", "")), call_id)
+    else:
+        response = failed(told, call_id)
+    if wrong_method:
+        response.headers["allow"] = ", ".join(_methods(request))
+    return response
+
+
+def _methods(request: Request) -> list[str]:
+    """Those that the path takes, of all routes that it fits: the framework names the first one's only."""
+    fitting = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in fitting for method in route.methods})

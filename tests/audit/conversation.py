@@ -60,9 +60,10 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = NOW
+        self.step = timedelta(minutes=2)
 
     def __call__(self) -> datetime:
-        self.now += timedelta(minutes=2)
+        self.now += self.step
         return self.now
 
 

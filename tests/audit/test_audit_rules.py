@@ -94,7 +94,7 @@ CASES = [
         "contractor-has-one-platform",
         "session pf_x",
         session("platform = 'pf_x'"),
-        also=NO_RESOURCE,
+        also=f"{NO_RESOURCE} opt-in-policy-has-a-complete-opt-in decision-rests-on-a-complete-opt-in",
     ),
     case(
         "contractor-has-one-platform",
@@ -223,6 +223,8 @@ CASES = [
             (session(f"complete_time = {LATER}"), ""),
             (session("work_state = 'NY'"), ""),
             (session("contractor = '{joe}'"), ""),
+            (session("status = 2"), ""),
+            (session("status = 6"), ""),
             ("DELETE FROM application_sessions WHERE id = '{session}'", NO_RESOURCE),
         )
     ),
@@ -236,6 +238,15 @@ CASES = [
         "opt-in-policy-has-a-complete-opt-in",
         "policy none",
         policy("policy", "application_session = ''"),
+    ),
+    *(
+        case(
+            "opt-in-policy-has-a-complete-opt-in",
+            "policy session",
+            f"UPDATE events SET {change} {event_of('session', 'application_session.cancelled')}",
+            also="decision-rests-on-a-complete-opt-in",
+        )
+        for change in (f"create_time = {LONG_AGO}", "type = 'application_session.started'")
     ),
     case(
         "opt-in-policy-has-one-cause",
@@ -289,10 +300,17 @@ CASES = [
         "rebound cancelled rebound-assignment",
         decision("rebound-assignment", """facts = '{{"policies": ["{cancelled}"]}}'"""),
     ),
-    case(
-        "opt-in-policy-was-needed",
-        "rebound cancelled rebound-assignment",
-        policy("cancelled", f"cancel_time = {LATER}"),
+    *(
+        case(
+            "opt-in-policy-was-needed",
+            "rebound cancelled rebound-assignment",
+            policy("cancelled", change),
+        )
+        for change in (
+            f"cancel_time = {LATER}",
+            f"status = 2, cancel_time = {LATER}",
+            "status = 2, cancel_time = NULL, revision = 2",
+        )
     ),
     # Assignments and decisions.
     case(
@@ -363,7 +381,7 @@ CASES = [
         "policies-named-cover-the-assignment",
         "withdrawn policy",
         policy("policy", "coverage_types = '1,3', origin = 2, residence_state = 'NY'"),
-        also="quote-policy-has-its-quote",
+        also="quote-policy-has-its-quote quote-policy-has-a-complete-application",
     ),
     case(
         "policies-named-were-issued",
@@ -459,6 +477,11 @@ CASES = [
         "quote-policy-has-a-complete-application",
         "quote-policy application",
         f"UPDATE application_sessions SET complete_time = {LATER} WHERE id = '{{application}}'",
+    ),
+    case(
+        "quote-policy-has-a-complete-application",
+        "quote-policy application",
+        "UPDATE application_sessions SET status = 7 WHERE id = '{application}'",
     ),
     case("quote-policy-is-as-its-quote", "quote-policy quote", policy("quote-policy", "net_rate = 1")),
     case("quote-policy-is-as-its-quote", "quote-policy quote", quote("quote", "work_state = 'NY'")),

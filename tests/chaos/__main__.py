@@ -17,7 +17,7 @@ from server import logs
 from server.carrier.fake import Fault
 from server.storage import schema
 from tests.chaos import cancel, carrier_faults, disk_full, fuzzing, race, stopped_postgres
-from tests.chaos.kill import Killing
+from tests.chaos.kill import ENDS, ENDS_ON_POSTGRESQL, Killing, each_in_turn
 from tests.chaos.result import Result, table
 from tests.support.postgres import PostgresCluster
 
@@ -46,24 +46,29 @@ Scenario = Callable[[Run], Awaitable[Result]]
 
 
 async def kill_sqlite(run: Run) -> Result:
-    return await Killing(folder=run.folder, url=run.sqlite(), rounds=run.n(50), seed=run.seed).run("kill, sqlite")
+    return await _kill_sqlite(run, remote=False).run("kill, sqlite")
 
 
 async def kill_sqlite_carrier(run: Run) -> Result:
-    killing = Killing(folder=run.folder, url=run.sqlite(), rounds=run.n(50), seed=run.seed, remote=True)
-    return await killing.run("kill, sqlite, carrier")
+    return await _kill_sqlite(run, remote=True).run("kill, sqlite, carrier")
+
+
+def _kill_sqlite(run: Run, *, remote: bool) -> Killing:
+    ends = each_in_turn(ENDS, run.n(50), run.seed)
+    return Killing(folder=run.folder, url=run.sqlite(), ends=ends, seed=run.seed, remote=remote)
 
 
 async def kill_postgres(run: Run) -> Result:
-    killing = Killing(folder=run.folder, url=run.postgres(), rounds=run.n(15), seed=run.seed, cluster=run.cluster)
-    return await killing.run("kill, postgresql")
+    return await _kill_postgres(run, remote=False).run("kill, postgresql")
 
 
 async def kill_postgres_carrier(run: Run) -> Result:
-    killing = Killing(
-        folder=run.folder, url=run.postgres(), rounds=run.n(15), seed=run.seed, cluster=run.cluster, remote=True
-    )
-    return await killing.run("kill, postgresql, carrier")
+    return await _kill_postgres(run, remote=True).run("kill, postgresql, carrier")
+
+
+def _kill_postgres(run: Run, *, remote: bool) -> Killing:
+    ends = each_in_turn(ENDS_ON_POSTGRESQL, run.n(15), run.seed)
+    return Killing(folder=run.folder, url=run.postgres(), ends=ends, seed=run.seed, remote=remote, cluster=run.cluster)
 
 
 async def carrier_with_breaker(run: Run) -> Result:
@@ -76,7 +81,7 @@ async def carrier_without_breaker(run: Run) -> Result:
 
 async def several_servers(run: Run) -> Result:
     return await race.run(
-        run.folder, run.postgres(), run.seed, servers=2, workers=4, calls=run.n(10_000), contractors=50
+        run.folder, run.postgres(), run.seed, servers=2, workers=4, assignments=run.n(10_000), contractors=50
     )
 
 

@@ -11,6 +11,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from tests.support.client import Client, Refusal
 
 CREATE_ASSIGNMENT = "optin.v1.AssignmentService/CreateAssignment"
+NO_STORAGE = "UNAVAILABLE STORAGE_UNAVAILABLE"  # among the codes; none of them came without RetryInfo
 PATIENCE_SECONDS = 40.0
 
 MAY_COME_AGAIN = {

@@ -71,7 +71,7 @@ def install(plan: Plan) -> None:
     issuing: Any = InHouseCarrier
     issuing.issue = around(issuing.issue, "carrier")
     asking: Any = GrpcCarrier
-    for method in ("bind", "void", "cancel"):
+    for method in ("bind", "void", "cancel", "reinstate"):
         setattr(asking, method, around_async(getattr(asking, method), "carrier"))
 
 

@@ -14,13 +14,12 @@ from typing import Protocol
 
 from tests.chaos import checks
 from tests.chaos.audits import audit
-from tests.chaos.book import Book
+from tests.chaos.book import NO_STORAGE, Book
 from tests.chaos.load import load
 from tests.chaos.processes import Process, client_of, optin_serve
 from tests.chaos.result import Result
 from tests.chaos.world import World
 
-REFUSED = "UNAVAILABLE STORAGE_UNAVAILABLE"
 FULL_SECONDS = 20.0  # for the load to fill what is left
 RECOVERY_SECONDS = 5.0
 FILLED_AT_ONCE = 16 * 1024 * 1024
@@ -126,9 +125,9 @@ async def _run(folder: Path, seed: object, rounds: int, *, tmpfs: bool) -> Resul
 
 async def _filled(book: Book, disk: Disk, draws: Random) -> float:
     """The disk fills up, is seen to be full, and has room again. How long calls were still refused then."""
-    refused = book.codes[REFUSED]
+    refused = book.codes[NO_STORAGE]
     disk.fill(draws.randrange(0, 200_000))
-    if not await checks.until(lambda: book.codes[REFUSED] > refused + 20, FULL_SECONDS):
+    if not await checks.until(lambda: book.codes[NO_STORAGE] > refused + 20, FULL_SECONDS):
         book.broken.append("nobody was told that the disk is full")
     await asyncio.sleep(draws.uniform(0.0, 0.5))
     disk.empty()

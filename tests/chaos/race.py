@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.chaos import checks
 from tests.chaos.audits import audit
-from tests.chaos.book import Book
+from tests.chaos.book import CREATE_ASSIGNMENT, Book
 from tests.chaos.load import load
 from tests.chaos.processes import client_of, killed_at_end, optin_serve
 from tests.chaos.result import Result
@@ -17,7 +17,7 @@ REPEATS = 0.3
 
 
 async def run(
-    folder: Path, url: str, seed: object, *, servers: int, workers: int, calls: int, contractors: int
+    folder: Path, url: str, seed: object, *, servers: int, workers: int, assignments: int, contractors: int
 ) -> Result:
     result = Result(f"{servers} servers x {workers} workers", rounds=1)
     book = Book()
@@ -31,9 +31,12 @@ async def run(
         clients = [await stack.enter_async_context(client_of(targets[n % len(targets)])) for n in range(channels)]
         world = await World.create(clients[0], seed, contractors)
         began = asyncio.get_running_loop().time()
-        await load(book, world, clients, asyncio.Event(), callers=4 * channels, repeats=REPEATS, most=calls)
+        await load(book, world, clients, asyncio.Event(), callers=4 * channels, repeats=REPEATS, most=assignments)
         seconds = asyncio.get_running_loop().time() - began
         await book.settle_all(clients[0], book.unsettled)
+        made = sum(asked.method == CREATE_ASSIGNMENT for asked in book.promises)
+        if made < assignments:
+            book.broken.append(f"{made} assignments were created, not {assignments}")
         await checks.kept(clients[0], book, world.contractors)
         for process in processes:
             await process.end()

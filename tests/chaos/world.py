@@ -1,6 +1,8 @@
 """Contractors, jobs, and assignments drawn from a seed."""
 
 import asyncio
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -14,6 +16,7 @@ from optin.v1 import resources_pb2 as pb
 from tests.chaos.book import CREATE_ASSIGNMENT, Asked, Book
 from tests.support.client import WORKERS_COMP, Client, at
 
+CANCEL_POLICY = "optin.v1.PolicyService/CancelPolicy"
 DAY = 86_400
 FIRST_DAY = int(datetime(2001, 1, 1, tzinfo=UTC).timestamp()) // DAY
 DAYS = 28 * 365
@@ -29,6 +32,9 @@ class World:
     asked: int = 0
     cancelled: set[str] = field(default_factory=set)  # policies
     span_days: int = DAYS  # the fewer, the more often a policy is there already
+    swinging: str = ""  # a contractor whose one policy is cancelled and reinstated, in turn
+    swing: Asked | None = None  # the last that was asked for that
+    swung: str = ""  # the policy, once there is one
 
     @classmethod
     async def create(cls, client: Client, seed: object, contractors: int, span_days: int = DAYS) -> Self:
@@ -37,6 +43,7 @@ class World:
         jobs = [(await client.job(code, region)).id for code, region in ((one, "CA"), (other, "CA"), (one, "NY"))]
         world = cls(Random(str(seed)), jobs, span_days=span_days)
         await world.grow(client, contractors)
+        world.swinging = (await client.opted_in()).id
         return world
 
     async def grow(self, client: Client, contractors: int) -> None:
@@ -56,31 +63,53 @@ class World:
         draws = self.draws
         start = (FIRST_DAY + draws.randrange(self.span_days)) * DAY + draws.randrange(DAY)
         contractor = contractor or draws.choice(self.contractors)
+        job, types = draws.choice(self.jobs), draws.choice(TYPES)
+        return self._assignment(contractor, job, types, start, start + draws.randrange(DAY, 300 * DAY))
+
+    def _assignment(
+        self, contractor: str, job: str, types: Sequence[pb.CoverageType.ValueType], start: int, end: int
+    ) -> Asked:
         assignment = pb.Assignment(
-            contractor=contractor,
-            job=draws.choice(self.jobs),
-            coverage_types=draws.choice(TYPES),
-            effective_time=at(start),
-            end_time=at(start + draws.randrange(DAY, 300 * DAY)),
+            contractor=contractor, job=job, coverage_types=types, effective_time=at(start), end_time=at(end)
         )
         request_id = self._request_id()
         request = assignments_pb.CreateAssignmentRequest(assignment=assignment, request_id=request_id)
         return Asked(request_id, CREATE_ASSIGNMENT, request.SerializeToString(), contractor)
 
     def mixed(self, book: Book) -> Asked:
-        """Mostly an assignment; now and then a contractor is corrected, or a policy that was bound is cancelled."""
+        """Mostly an assignment; now and then a contractor is corrected, or a policy cancelled or reinstated."""
         share = self.draws.random()
         if share < 0.05:
             return self.correction()
         if share < 0.1 and (bound := self._bound(book)):
             self.cancelled.add(bound.policy)
             return self.cancellation(bound.policy, bound.contractor)
+        if share > 0.92 and (swing := self._next_swing()):
+            self.swing = swing
+            return swing
         return self.assignment()
+
+    def _next_swing(self) -> Asked | None:
+        """What comes next for the swinging contractor, once the last was answered.
+
+        Its assignment has begun by then: it stays as it was told, whatever becomes of the policy.
+        """
+        last = self.swing
+        if last is not None and last.promised is None:
+            return None
+        if last is not None and not self.swung:
+            self.swung = assignments_pb.CreateAssignmentResponse.FromString(last.promised).assignment.policy
+        if last is None or not self.swung:
+            begun = int(time.time()) - DAY
+            return self._assignment(self.swinging, self.jobs[0], [WORKERS_COMP], begun, begun + 2 * DAY)
+        if last.method == CANCEL_POLICY:
+            return self.reinstatement(self.swung, self.swinging)
+        return self.cancellation(self.swung, self.swinging)
 
     def _bound(self, book: Book) -> pb.Assignment | None:
         """Some assignment whose policy nobody has cancelled yet."""
         for asked in self.draws.sample(promises := book.promises, min(20, len(promises))):
-            if asked.method == CREATE_ASSIGNMENT:
+            if asked.method == CREATE_ASSIGNMENT and asked.subject != self.swinging:
                 response = assignments_pb.CreateAssignmentResponse.FromString(asked.promised or b"")
                 policy = response.assignment.policy
                 if policy and policy not in self.cancelled:
@@ -98,7 +127,12 @@ class World:
     def cancellation(self, policy: str, contractor: str) -> Asked:
         request_id = self._request_id()
         request = policies_pb.CancelPolicyRequest(id=policy, reason="chaos", request_id=request_id)
-        return Asked(request_id, "optin.v1.PolicyService/CancelPolicy", request.SerializeToString(), contractor)
+        return Asked(request_id, CANCEL_POLICY, request.SerializeToString(), contractor)
+
+    def reinstatement(self, policy: str, contractor: str) -> Asked:
+        request_id = self._request_id()
+        request = policies_pb.ReinstatePolicyRequest(id=policy, request_id=request_id)
+        return Asked(request_id, "optin.v1.PolicyService/ReinstatePolicy", request.SerializeToString(), contractor)
 
     def _request_id(self) -> str:
         self.asked += 1

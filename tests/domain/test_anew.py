@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from server.domain.anew import as_it_was, begins, covered_from, covered_until, joined, left_over, not_bound, reuse
+from server.domain.anew import as_it_was, covered_from, covered_until, gap, joined, left_over, lost, not_bound, reuse
 from server.domain.enums import (
     BindingOutcome,
     BindingReason,
@@ -220,35 +220,50 @@ LAST = replace(NEXT, effective_time=utc("2024-12-20"), expire_time=utc("2025-12-
 
 
 def test_what_is_left_ends_where_later_policies_cover_the_rest() -> None:
-    left = left_over(assignment(), [LAST], (WORKERS_COMP,), LATER)
+    longer = assignment(end_time=LATER)
+    left = gap(longer, [LAST], (WORKERS_COMP,))
     assert left is not None
     assert left.period == Period(START, LAST.effective_time)
-    both = left_over(assignment(), [LAST], (WORKERS_COMP, GENERAL), LATER)
+    both = gap(longer, [LAST], (WORKERS_COMP, GENERAL))
     assert both is not None
     assert both.period == Period(START, LATER), "as far as any of the types is lacking"
+    assert gap(longer, [COMP, NEXT], (WORKERS_COMP,)) is None
+    extended = left_over(assignment(), [COMP, replace(LAST, effective_time=utc("2025-01-01"))], (WORKERS_COMP,), LATER)
+    assert extended is not None
+    assert extended.period.end == LATER, "an extension has the end that was asked for"
     assert covered_from(WORKERS_COMP, [COMP, LAST], LATER) == LAST.effective_time
     assert covered_from(WORKERS_COMP, [COMP, NEXT], LATER) == COMP.effective_time
     assert covered_from(WORKERS_COMP, [COMP], LATER) == LATER
 
 
+def until(policy: Policy, time: str) -> Policy:
+    return replace(policy, cancel_time=utc(time))
+
+
+EARLY = replace(NEXT, effective_time=utc("2024-11-01"))  # it was reused for what follows the first one's end
+
+
 @pytest.mark.parametrize(
-    ("named", "policy", "time"),
+    ("named", "gone"),
     [
-        ([COMP], COMP, START),
-        ([COMP, NEXT], COMP, START),
-        ([COMP, NEXT], NEXT, NEXT.effective_time),
-        ([COMP, replace(NEXT, effective_time=utc("2024-11-01"))], NEXT, COMP.expire_time),  # it was reused
-        ([replace(COMP, cancel_time=utc("2024-11-25")), replace(NEXT, effective_time=START)], NEXT, utc("2024-11-25")),
-        ([LIABILITY, COMP], COMP, START),  # of other types
-        ([COMP, BOTH], BOTH, START),  # one of whose types no other has
-        ([LAST], LAST, LAST.effective_time),
+        ([COMP, NEXT], []),
+        ([until(COMP, "2024-11-25"), NEXT], []),  # it had begun
+        ([until(COMP, "2024-11-20"), NEXT], ["pl_1"]),
+        ([COMP, until(NEXT, "2024-12-05")], []),
+        ([COMP, until(NEXT, "2024-12-03")], ["pl_3"]),
+        ([COMP, until(EARLY, "2024-12-03")], ["pl_3"]),
+        ([COMP, until(EARLY, "2024-12-05")], []),
+        ([until(COMP, "2024-11-25"), until(EARLY, "2024-12-03")], []),  # it follows where the first one ends
+        ([until(COMP, "2024-11-20"), until(EARLY, "2024-11-20")], ["pl_1", "pl_3"]),
+        ([LIABILITY, until(COMP, "2024-11-21")], []),  # the other one is of another type
+        ([COMP, until(BOTH, "2024-11-21")], []),  # it alone covers GENERAL
     ],
 )
-def test_a_part_begins_where_the_policies_before_it_stop(
-    named: Sequence[Policy], policy: Policy, time: datetime
+def test_a_policy_is_lost_that_ends_before_the_part_begins_that_rests_on_it(
+    named: Sequence[Policy], gone: Sequence[str]
 ) -> None:
-    mine = next(one for one in named if one.id == policy.id)
-    assert begins(assignment(GENERAL, WORKERS_COMP), named, mine) == time
+    assert COMP.expire_time == utc("2024-12-03")
+    assert lost((GENERAL, WORKERS_COMP), START, named) == gone
 
 
 def test_a_policy_that_is_back_covers_what_it_can() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from server.carrier.fake import Fault
 from tests.chaos import cancel, carrier_faults, disk_full, fuzzing, race, stopped_postgres
-from tests.chaos.kill import Killing
+from tests.chaos.kill import BACKEND_KILLED, Killing
 from tests.chaos.result import Result, table
 from tests.conftest import sqlite_copy
 from tests.support.postgres import PostgresCluster
@@ -26,15 +26,16 @@ def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
 
 @pytest.mark.parametrize("remote", [False, True], ids=["in-house", "carrier"])
 async def test_kill_9(tmp_path: Path, sqlite_url: str, remote: bool) -> None:
-    survived(
-        await Killing(folder=tmp_path, url=sqlite_url, rounds=2, seed=SEED, remote=remote, contractors=5).run("kill")
-    )
+    ends = ("carrier.before", "carrier.after") if remote else ("commit.before", "commit.after")
+    killing = Killing(folder=tmp_path, url=sqlite_url, ends=ends, seed=SEED, remote=remote, contractors=5)
+    survived(await killing.run("kill"))
 
 
 async def test_kill_9_on_postgresql(tmp_path: Path, postgres: PostgresCluster, postgres_template: str) -> None:
-    """The server, and the backends of its database."""
+    """The server, and a backend of its database."""
     url = postgres.create_database(postgres_template)
-    killing = Killing(folder=tmp_path, url=url, rounds=2, seed=SEED, remote=True, contractors=5, cluster=postgres)
+    ends = ("commit.after", BACKEND_KILLED)
+    killing = Killing(folder=tmp_path, url=url, ends=ends, seed=SEED, remote=True, contractors=5, cluster=postgres)
     survived(await killing.run("kill"))
 
 
@@ -52,7 +53,7 @@ async def test_cancelled_calls_on_postgresql(tmp_path: Path, postgres: PostgresC
 
 async def test_two_servers_over_one_database(tmp_path: Path, postgres: PostgresCluster, postgres_template: str) -> None:
     url = postgres.create_database(postgres_template)
-    survived(await race.run(tmp_path, url, SEED, servers=2, workers=1, calls=300, contractors=5))
+    survived(await race.run(tmp_path, url, SEED, servers=2, workers=1, assignments=300, contractors=5))
 
 
 @pytest.mark.parametrize("fault", [Fault.ERRORS_AFTER, Fault.DONE_LATE, Fault.DIES_AFTER])

@@ -132,7 +132,12 @@ class Cover(Rules):
             return
         now = int(self.world.clock.now.timestamp())
         time = None if days is None else self.world.day(days)
-        refusal = "" if time is None or now <= time <= policy.expire_time.seconds else "INVALID_FIELD"
+        before = policy.cancel_time.seconds
+        put_off = policy.HasField("cancel_time") and time is not None and time > before
+        start = max(before, policy.effective_time.seconds)
+        taken = put_off and self.model.in_place_of(policy, now, start, time or 0)
+        refusal = "MATCHING_POLICY_EXISTS" if taken else ""
+        refusal = refusal if time is None or now <= time <= policy.expire_time.seconds else "INVALID_FIELD"
         refusal = "POLICY_NOT_ACTIVE" if policy.status == pb.POLICY_STATUS_CANCELLED else refusal
         answer = await self.world.answer(self.client.cancel_policy(policy.id, time=time), refusal)
         if answer is None:
@@ -162,8 +167,12 @@ class Cover(Rules):
         if answer is not None:
             assert (answer.status, answer.HasField("cancel_time")) == (pb.POLICY_STATUS_ACTIVE, False)
             self.model.ended.discard(policy.id)
-            waiting = [a.id for a in self.model.of(policy.contractor) if a.binding.standard_workflow_coverage_types]
-            await self.world.check(policy.contractor, [policy.id, *waiting])
+            affected = [
+                a.id
+                for a in self.model.of(policy.contractor)
+                if a.binding.standard_workflow_coverage_types or policy.id in a.binding.policies
+            ]
+            await self.world.check(policy.contractor, [policy.id, *affected])
 
     def _policy(self, pick: int) -> pb.Policy | None:
         """One that is known; None: there is none."""

@@ -184,17 +184,18 @@ class Model:
             starts.append(until)
         return max(min(starts), policy.effective_time.seconds)
 
-    def in_place_of(self, policy: pb.Policy, now: int) -> bool:
-        """Whether another policy would do for a part of what is left of the policy's term."""
+    def in_place_of(self, policy: pb.Policy, now: int, start: int = 0, end: int = 0) -> bool:
+        """Whether another policy would do for a part of what is left of the policy's term, or of that part of it."""
         types = set(policy.coverage_types)
+        start, end = start or policy.effective_time.seconds, end or policy.expire_time.seconds
         return any(
             other.id not in self.ended | {policy.id}
             and (other.contractor, other.category_code) == (policy.contractor, policy.category_code)
             and types.issubset(other.coverage_types)
             and (WORKERS_COMP not in other.coverage_types or other.work_state == policy.work_state)
             and (GENERAL not in other.coverage_types or other.residence_state == policy.residence_state)
-            and other.effective_time.seconds < policy.expire_time.seconds
-            and max(policy.effective_time.seconds, now) < end_of(other)
+            and other.effective_time.seconds < end
+            and max(start, now) < end_of(other)
             for other in self.policies.values()
         )
 

@@ -7,6 +7,7 @@ import os
 import pty
 import sqlite3
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -189,6 +190,26 @@ def test_a_library_may_log_an_exception_where_there_is_none() -> None:
     """As gRPC does of a task that failed earlier."""
     record = logging.LogRecord("a.library", logging.ERROR, "", 1, "it failed", None, (None, None, None))
     assert logs._Formatter("%(message)s").format(record) == "it failed"
+
+
+SAYS = """
+import asyncio, logging
+from server import logs
+logs.configure(console=False, level="info", worker=2)
+uvicorn = logging.getLogger("uvicorn.error")
+uvicorn.error("Cancel %s running task(s)", 1)
+for error in (asyncio.CancelledError("Canary"), RuntimeError("Canary")):
+    uvicorn.error("Exception in ASGI application\\n", exc_info=error)
+"""
+
+
+def test_what_the_http_server_says_is_lines_of_ours() -> None:
+    said = subprocess.run([sys.executable, "-c", SAYS], capture_output=True, text=True, timeout=60, check=True)
+    assert said.stderr == ""
+    stop, fault = [json.loads(line) for line in said.stdout.splitlines()]
+    assert stop.items() >= {"event": "Cancel 1 running task(s)", "level": "error", "worker": 2}.items()
+    assert (fault["event"], fault["exception"]) == ("Exception in ASGI application", "RuntimeError")
+    assert "Canary" not in said.stdout, "a call that is cut off has a line of its own"
 
 
 # Levels and formats.

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -85,6 +85,40 @@ class House:
         """From the SQLite file."""
         with closing(sqlite3.connect(str(make_url(self.url).database))) as connection:
             return connection.execute(query).fetchall()
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """Nothing can be written into the SQLite file: who changes something waits, and not for long."""
+        with closing(sqlite3.connect(str(make_url(self.url).database), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """A request of which all but the body has come."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    body: bytes
+
+    @classmethod
+    async def begun(cls, port: int, path: str, body: bytes, kind: str = "application/json", more: str = "") -> "Slow":
+        """`more`: headers, a line each."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n{more}"
+        writer.write(f"{head}connection: close\r\ncontent-length: {len(body)}\r\n\r\n".encode())
+        return cls(reader, writer, body)
+
+    def send(self) -> None:
+        self.writer.write(self.body)
+
+    async def status(self) -> int:
+        """Of the answer, whether the body was sent or not."""
+        async with asyncio.timeout(10):
+            answer = await self.reader.read()
+        self.writer.close()
+        return int(answer.split()[1])
 
 
 Serving = Callable[..., AbstractAsyncContextManager[House]]

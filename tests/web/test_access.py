@@ -30,6 +30,9 @@ async def test_keys(serve_http: Serving) -> None:
         key = http.headers["Authorization"].removeprefix("Bearer ")
         basic = base64.b64encode(f"{key}:".encode()).decode()
         assert (await Http(house.http.port)("GET", "/jobs", Authorization=f"Basic {basic}")).status == 200
+        for scheme in ("bearer", "BEARER", "BeArEr"):
+            assert (await Http(house.http.port)("GET", "/jobs", Authorization=f"{scheme} {key}")).status == 200
+        assert (await Http(house.http.port)("GET", "/jobs", Authorization=f"BASIC {basic}")).status == 200
         for bad in ("", "Bearer", f"Bearer {key}x", "Basic !", "Basic w6k6", f"Token {key}"):
             refused = await Http(house.http.port)("GET", "/jobs", Authorization=bad)
             assert refused.code == (401, "invalid_api_key")

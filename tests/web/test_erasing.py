@@ -1,13 +1,18 @@
 """What was answered over HTTP is erased with its contractor."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
+import pytest
 
 from server.commands.contractor import print_erasure
 from server.config import Settings
+from server.domain.personal import MARK
 from server.web import erasing, stored
+from server.web.page import leaving
 from tests.web.conftest import House
+from tests.web.page.person import Person
 from tests.web.test_guide import session_of
 
 CANARY = {
@@ -57,6 +62,30 @@ async def test_repeats_show_nothing_personal(any_house: House) -> None:
     assert await again("/assignments", wanted, "made") == made
     assert await again("/quotes", quoted, "quote") == quote
     assert await again("/contractors", CANARY | {"email": "other@example.com"}, "other") == other
+
+
+@pytest.mark.parametrize(
+    "answer", [None, {"years_experience": "7"}, {"losses_last_3_years": "yes"}], ids=["left", "complete", "in review"]
+)
+async def test_the_link_of_who_is_erased_leads_to_a_page(house: House, answer: dict[str, str] | None) -> None:
+    client, person = house.client, Person(house.http.port)
+    jane = await client.contractor()
+    session = await client.session(jane.id)
+    await person.opens(session.url)
+    form = person.page
+    if answer:
+        await person.applies(session, **answer)
+    await client.delete(jane.id)
+    await print_erasure(Settings(database_url=house.url), jane.id)
+    pages = [await person.opens(f"{session.url}{path}") for path in ("", "/documents", "/leave")]
+    pages.append(await person.posts(form.action, form.fields))
+    assert [page.status for page in pages] == [200] * 4
+    assert all("This application is closed" in page.text for page in pages)
+
+
+def test_no_form_leads_to_what_is_erased() -> None:
+    session = SimpleNamespace(success_url=MARK, cancel_url="https://yourapp.com/cancel")
+    assert leaving.origins(session) == ["https://yourapp.com:443"]  # type: ignore[arg-type]
 
 
 def test_what_has_no_contractor_stays() -> None:

@@ -1,6 +1,5 @@
 """Each of the field's error codes, and what no error says."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -8,7 +7,8 @@ import pytest
 from server.domain.errors import ConcurrentUpdate, StorageUnavailable
 from server.service import contractors
 from tests.conftest import NOW
-from tests.web.conftest import House, Serving
+from tests.web.conftest import House
+from tests.web.page.person import Person
 from tests.web.test_guide import JANE, assignment_of, session_of
 
 DAY = 86_400
@@ -107,17 +107,28 @@ async def test_what_is_not_the_callers_fault(
     assert b"Canary" not in refused.raw
 
 
-async def test_who_comes_when_there_are_too_many(serve_http: Serving) -> None:
-    async with serve_http(calls_in_flight=1) as house:
-        _, writer = await asyncio.open_connection("127.0.0.1", house.http.port)
-        head = b"POST /api/v1/contractors HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n"
-        writer.write(head)
-        async with asyncio.timeout(10):
-            while (refused := await house.http("GET", "/contractors")).status == 200:
-                pass
-        assert refused.code == (503, "general_error")
-        assert (refused.headers["retry-after"], refused.body["reason"]) == ("1", "OVERLOADED")
-        writer.close()
-        async with asyncio.timeout(10):
-            while (await house.http("GET", "/contractors")).status != 200:
-                pass
+async def test_a_method_that_is_not_taken_is_told_those_that_are(house: House) -> None:
+    for path, methods in (
+        ("/contractors", "GET, HEAD, POST"),
+        ("/contractors/cn_1", "DELETE, GET, HEAD, PUT"),
+        ("/jobs/jb_1", "GET, HEAD, PUT"),
+        ("/apply/sessions/ias_1/expire", "POST"),
+        ("/openapi.json", "GET, HEAD"),
+    ):
+        refused = await house.http("PATCH", path)
+        assert (refused.code, refused.headers["allow"]) == ((405, "invalid_input"), methods)
+    page = await Person(house.http.port).asks("PUT", "/apply/x/information")
+    assert (page.status, page.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert "allow" not in (await house.http("GET", "/nothing")).headers
+
+
+@pytest.mark.parametrize("name", ["job_id", "job"])
+async def test_a_job_with_several_assignments_is_named_as_it_was_sent(house: House, name: str) -> None:
+    client = house.client
+    jane, job = await client.opted_in(), await client.job()
+    for _ in range(2):
+        await client.assign(jane.id, job.id)
+    for path, more in (("cancel", {}), ("extend", {"end_date": TODAY + 400 * DAY})):
+        refused = await house.http("POST", f"/assignments/{path}", {name: job.id, **more})
+        assert refused.code == (400, "invalid_input")
+        assert refused.body["fields"] == {name: "has several active assignments; name the assignment"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import ssl
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from server.api.plain import event_data
 from server.domain.errors import DomainError
 from server.service.parsing import parsed
 from server.web.asked import Changes
-from server.web.http import LARGEST_BODY
+from server.web.http import DEEPEST_BODY, LARGEST_BODY
 from server.web.operations import every
 from tests.server.test_tls import Pki
-from tests.web.conftest import House, Http, Serving
+from tests.web.conftest import House, Serving
 from tests.web.test_guide import JANE
 
 OPERATIONS = every(event_data)
@@ -51,6 +52,7 @@ BODIES = [
     b'{"effective_date": NaN}',
     b"[" * 100_000,
     b'{"a":' * 20_000,
+    b'{"a":' * 300 + b"1" + b"}" * 300,
     b'{"metadata": {' + b",".join(b'"%d": ""' % n for n in range(5_000)) + b"}}",
 ]
 
@@ -78,6 +80,42 @@ async def test_odd_values_in_every_field(house: House) -> None:
             body = dict.fromkeys(properties, value)
             answer = await house.http(operation.verb, operation.path.format(id="cn_none"), body)
             assert answer.code[0] in (400, 404), (operation.name, value)
+
+
+async def test_odd_values_over_those_that_are_there(house: House) -> None:
+    http, client = house.http, house.client
+    jane = await http.made("/contractors", {**JANE, "withhold_premium": True, "metadata": {"a": "1"}})
+    category = (await client.category()).code
+    wanted = {"name": "J", "category_code": category, "address": {"region": "CA"}, "withhold_premium": True}
+    job = await http.made("/jobs", wanted)
+    quote = await http.made("/quotes", {"contractor": jane["id"], "job": job["id"], "coverage_type": ["workers-comp"]})
+    models = {operation.path: operation.asks for operation in OPERATIONS if operation.verb == "PUT"}
+    assert models.keys() == {f"/{path}/{{id}}" for path in ("contractors", "jobs", "quotes")}
+    for path, made in zip(sorted(models), (jane, job, quote), strict=True):
+        for name, value in itertools.product(models[path].model_json_schema()["properties"], ODD):
+            answer = await http("PUT", path.format(id=made["id"]), {name: value})
+            assert answer.status in (200, 400, 404), (path, name, value)
+    # An object is no other kind of value, whatever was there.
+    for path, made, name in (
+        ("contractors", jane, "withhold_premium"),
+        ("jobs", job, "withhold_premium"),
+        ("quotes", quote, "coverage_type"),
+        ("quotes", quote, "effective_date"),
+        ("quotes", quote, "end_date"),
+    ):
+        refused = await http("PUT", f"/{path}/{made['id']}", {name: {"a": 1}})
+        assert (refused.status, refused.body["fields"].keys()) == (400, {name})
+
+
+@pytest.mark.parametrize("key", ["", "a"])
+async def test_how_deep_a_body_may_be(house: House, key: str) -> None:
+    async def sent(email: str, deep: int) -> tuple[int, str]:
+        raw = json.dumps({**JANE, "email": email, "x": 0}).replace('"x": 0', f'"x": {"[" * deep}{"]" * deep}')
+        answer = await house.http("POST", "/contractors", raw=raw.encode(), Idempotency_Key=key)
+        return answer.status, answer.body.get("message", "")
+
+    assert await sent("b@example.com", DEEPEST_BODY) == (400, "Lists and objects in the body must be at most 32 deep.")
+    assert (await sent("a@example.com", DEEPEST_BODY - 1))[0] == 201
 
 
 async def test_odd_ids_and_queries(house: House) -> None:
@@ -141,6 +179,16 @@ async def test_who_says_nothing_is_left(house: House, monkeypatch: pytest.Monkey
         writer.close()
 
 
+async def test_who_does_not_come_to_tls_is_left(serve_http: Serving, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.web.server.HEAD_SECONDS", 0.2)
+    async with serve_http(**pki.settings(), host="127.0.0.1") as house:
+        for sent in (b"", b"\x16\x03\x01"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.http.port)
+            writer.write(sent)
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+            writer.close()
+
+
 async def test_tls(serve_http: Serving, tmp_path: Path) -> None:
     pki = Pki(tmp_path, trustme.CA())
     pki.write()
@@ -155,17 +203,3 @@ async def test_tls(serve_http: Serving, tmp_path: Path) -> None:
 
     async with serve_http(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem") as house:
         assert (await ask(house.http.port)).startswith(b"HTTP/1.1 200")
-
-
-async def test_a_stop_lets_a_call_finish(serve_http: Serving) -> None:
-    async with serve_http() as house:
-        reader, writer = await asyncio.open_connection("127.0.0.1", house.http.port)
-        body = b'{"name": 1}'
-        head = "POST /api/v1/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode())
-        await house.http("GET", "/jobs")
-        asyncio.get_running_loop().call_later(0.2, writer.write, body)
-    assert (await reader.read()).startswith(b"HTTP/1.1 400")
-    writer.close()
-    with pytest.raises(ConnectionRefusedError):
-        await Http(house.http.port)("GET", "/jobs")

@@ -177,3 +177,6 @@ async def test_docs_and_the_document_need_no_key(serve_http: Serving) -> None:
             for verb in operations:
                 assert f"{verb.upper()} {path}".encode() in page.raw
         assert b"<script" not in page.raw
+        for path in ("/docs", "/openapi.json"):
+            assert (await http("GET", path, X_Call_Id="c1")).headers["request-id"] == "c1"
+            assert (await http("GET", path)).headers["request-id"] not in ("", "c1")

@@ -1,12 +1,14 @@
 """The invariants of an assignment and its decisions."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
+from server.domain.anew import lost
 from server.domain.enums import AssignmentStatus, BindingOutcome, BindingWorkflow, PolicyStatus
-from server.domain.invariants.books import AboutRow, Books, Cause, Entry, Ids, Terms
+from server.domain.invariants.books import AboutRow, Books, Cause, DecisionRow, Entry, Ids, Terms
 from server.domain.invariants.cover import covered_types, covers, was_complete
 from server.domain.records import Policy
+from server.domain.terms import Period
 
 COVERED = (BindingOutcome.COVERAGE_REUSED, BindingOutcome.COVERAGE_BOUND)
 NAMES_POLICIES = (*COVERED, BindingOutcome.BINDING_PENDING)
@@ -68,14 +70,15 @@ def policies_named_are_there(books: Books, entry: Entry, _: Terms) -> Ids:
 def policies_named_cover_the_assignment(books: Books, entry: Entry, _: Terms) -> Ids:
     """Together they cover the types that are said to be covered; each fits category, state and its own part.
 
-    States and parts are as they were when the policy was first named.
+    States and parts are as they were when the policy came to be named.
     """
     causes = entry.causes()
-    first = _first_named(causes, NAMES_POLICIES)
-    for cause in causes:
+    since: dict[str, Cause] = {}
+    for position, cause in enumerate(causes):
         named = [books.policies[policy] for policy in cause.decision.policies if policy in books.policies]
+        since = {p.id: since.get(p.id) or _with_an_end(p.id, causes[position:]) for p in named}
         types = {type_ for policy in named for type_ in policy.coverage_types}
-        fit = all(covers(policy, first.get(policy.id, cause)) for policy in named)
+        fit = all(covers(policy, since[policy.id]) for policy in named)
         if named and not (fit and types.issuperset(covered_types(cause))):
             yield entry.id, *cause.decision.policies
 
@@ -92,16 +95,15 @@ def policies_named_were_issued(books: Books, entry: Entry, terms: Terms) -> Ids:
 
 
 def cover_that_ended_before_is_decided_anew(books: Books, entry: Entry, _: Terms) -> Ids:
-    """An assignment that stands does not rest on a policy that was cancelled before it covers any of it."""
+    """An assignment that stands does not rest on a policy that was cancelled before the part began that rests on it."""
     if entry.assignment.status is not AssignmentStatus.ACTIVE or not entry.decisions:
         return
     last = entry.decisions[-1]
-    for id_ in last.policies if last.outcome is not BindingOutcome.BINDING_PENDING else ():
-        policy = books.policies.get(id_)
-        if policy is None or policy.cancel_time is None:
-            continue
-        if max(entry.assignment.effective_time, policy.effective_time) >= policy.end:
-            yield entry.id, id_
+    if last.outcome is BindingOutcome.BINDING_PENDING:
+        return
+    named = [books.policies[id_] for id_ in last.policies if id_ in books.policies]
+    for id_ in lost(entry.assignment.coverage_types, entry.assignment.effective_time, named):
+        yield entry.id, id_
 
 
 def pending_assignment_is_being_bound(books: Books, entry: Entry, _: Terms) -> Ids:
@@ -114,12 +116,18 @@ def pending_assignment_is_being_bound(books: Books, entry: Entry, _: Terms) -> I
 
 
 def decision_rests_on_a_complete_opt_in(books: Books, entry: Entry, terms: Terms) -> Ids:
-    """What was decided by the general opt-in had one, of the contractor and the state, and complete by then."""
+    """What was decided by the general opt-in had one, of the contractor and the state, and complete by then.
+
+    A later decision that only keeps what the one before had may follow a withdrawal.
+    """
+    before: DecisionRow | None = None
     for decision in entry.decisions:
-        if decision.workflow is BindingWorkflow.GENERAL_OPT_IN:
+        by_opt_in = decision.workflow is BindingWorkflow.GENERAL_OPT_IN
+        if by_opt_in and not (before and _only_keeps(before, decision)):
             session = books.sessions.get(decision.application_session)
-            if not was_complete(session, entry.assignment.work_state, decision.decide_time, terms):
+            if not was_complete(session, entry.assignment.work_state, decision.decide_time, books, terms):
                 yield entry.id, decision.application_session or "none"
+        before = decision
 
 
 def decision_by_a_quote_has_its_policy(books: Books, entry: Entry, _: Terms) -> Ids:
@@ -129,6 +137,26 @@ def decision_by_a_quote_has_its_policy(books: Books, entry: Entry, _: Terms) -> 
         quote = books.quotes.get(id_)
         if id_ and (quote is None or quote.policy not in decision.policies or quote.job != entry.assignment.job):
             yield entry.id, id_
+
+
+def _only_keeps(before: DecisionRow, decision: DecisionRow) -> bool:
+    same = (before.workflow, before.application_session) == (decision.workflow, decision.application_session)
+    return same and frozenset(before.policies).issuperset(decision.policies)
+
+
+def _with_an_end(policy: str, causes: Sequence[Cause]) -> Cause:
+    """The first of the causes, which names the policy, with the period for which it surely did.
+
+    An assignment is extended without a decision where no type that is covered needs one. So once the policy is
+    named no more, it is not known how much of the period was added afterwards.
+    """
+    first = causes[0]
+    for cause in causes[1:]:
+        if policy not in cause.decision.policies:
+            return first._replace(period=Period(first.period.start, first.period.start))
+        if "previous_end" in cause.decision.part:
+            break
+    return first
 
 
 def _first_named(causes: Iterable[Cause], outcomes: Collection[BindingOutcome]) -> dict[str, Cause]:

@@ -67,6 +67,10 @@ class Terms:
         together than this do not tell which change was first."""
         return CALL_SPAN + self.limit
 
+    def tell_of(self, time: datetime) -> bool:
+        """Whether what was done then has its event still, and so has all that was done afterwards."""
+        return self.told_since is not None and time >= self.told_since
+
 
 class ContractorRow(NamedTuple):
     id: str
@@ -132,7 +136,7 @@ class DecisionRow(NamedTuple):
     @property
     def part(self) -> Mapping[str, str]:
         """What the evidence says of a part of the period; of most decisions nothing, which is told without reading."""
-        return self.evidence if '"part_start"' in self.facts or '"previous_end"' in self.facts else {}
+        return self.evidence if '"part_' in self.facts or '"previous_end"' in self.facts else {}
 
 
 class Pending(NamedTuple):
@@ -174,6 +178,15 @@ class EventRow(NamedTuple):
     has_resource: bool  # whether what it is about is there
 
 
+class Change(NamedTuple):
+    """An event that is kept: a policy was cancelled or is back, a complete opt-in was withdrawn."""
+
+    contractor: str
+    resource: str
+    type: str
+    time: datetime
+
+
 class NewestRow(NamedTuple):
     """The event of the highest position."""
 
@@ -195,8 +208,10 @@ class Entry(NamedTuple):
         found, end = [], self.assignment.end_time
         for decision in reversed(self.decisions):
             part = decision.part
-            start = part.get("part_start")
-            period = Period(datetime.fromisoformat(start) if start else self.assignment.effective_time, end)
+            period = Period(
+                datetime.fromisoformat(part["part_start"]) if "part_start" in part else self.assignment.effective_time,
+                datetime.fromisoformat(part["part_end"]) if "part_end" in part else end,
+            )
             found.append(Cause(self.assignment, decision, period))
             if before := part.get("previous_end"):
                 end = datetime.fromisoformat(before)
@@ -224,6 +239,7 @@ class Books:
     orders: list[CarrierOrder] = field(default_factory=list)
     causes: defaultdict[str, list[Cause]] = field(default_factory=lambda: defaultdict(list))  # by policy
     waiting: dict[str, str] = field(default_factory=dict)  # assignments that are BINDING_PENDING, by policy
+    changes: defaultdict[str, list[Change]] = field(default_factory=lambda: defaultdict(list))  # by policy or session
 
     def note(self, entry: Entry) -> None:
         had: tuple[str, ...] = ()

@@ -119,7 +119,7 @@ def opt_in_policy_has_a_complete_opt_in(books: Books, terms: Terms) -> Ids:
     """Its session is a general opt-in of the contractor and the state that was complete when the policy was bound."""
     for policy in _opt_in_policies(books):
         session = books.sessions.get(policy.application_session)
-        if not was_complete(session, policy.work_state, policy.create_time, terms):
+        if not was_complete(session, policy.work_state, policy.create_time, books, terms):
             yield policy.id, policy.application_session or "none"
 
 
@@ -153,7 +153,7 @@ def opt_in_policy_was_needed(books: Books, terms: Terms) -> Ids:
             wanted = need(cause, BY_OPT_IN, policy.residence_state)
             seen = frozenset(cause.decision.evidence.get("policies", ()))
             for other in alike:
-                if would_have_done(other, policy, wanted, terms, seen):
+                if would_have_done(other, policy, wanted, books, terms, seen):
                     yield policy.id, other.id, cause.assignment.id
         alike.append(policy)
 

@@ -56,8 +56,7 @@ def _is_told_once(told: int, time: datetime | None, terms: Terms) -> bool:
     """`time`: of the change; None: there was none."""
     if time is None:
         return told == 0
-    is_kept = terms.told_since is not None and time >= terms.told_since
-    return told == 1 or (told == 0 and not is_kept)
+    return told == 1 or (told == 0 and not terms.tell_of(time))
 
 
 OF_EVENTS = (event_follows_the_one_before, event_has_its_position_in_time, event_has_its_resource)

@@ -53,6 +53,7 @@ def quote_policy_has_a_complete_application(books: Books, terms: Terms) -> Ids:
         if (
             session is None
             or session.quote != policy.quote
+            or session.status is not ApplicationSessionStatus.APPLICATION_COMPLETE
             or session.complete_time is None
             or session.complete_time > policy.create_time + terms.span
         ):
@@ -79,7 +80,7 @@ def quote_policy_was_needed(books: Books, terms: Terms) -> Ids:
             continue
         wanted = quoting.need(quote, policy.create_time)
         for other in books.in_order():
-            if other.number < policy.number and would_have_done(other, policy, wanted, terms):
+            if other.number < policy.number and would_have_done(other, policy, wanted, books, terms):
                 yield policy.id, other.id, quote.id
 
 

@@ -1,6 +1,7 @@
 """/assignments"""
 
 from server.domain.decision import AssignmentRequest
+from server.domain.errors import InvalidFields, Violation
 from server.domain.ports import Unit
 from server.domain.records import Assignment
 from server.domain.terms import assignment_period
@@ -58,9 +59,14 @@ async def extend(call: Call, wanted: asked.Extend) -> Reply:
 
 
 def _named(unit: Unit, call: Call, wanted: asked.Named) -> str:
+    """Raises NotFound, InvalidFields, which names the job as it was sent."""
     if wanted.assignment:
         return wanted.assignment
-    return assignments.only_one(unit, call.ctx, contractor=wanted.contractor, job=wanted.job).id
+    try:
+        return assignments.only_one(unit, call.ctx, contractor=wanted.contractor, job=wanted.job).id
+    except InvalidFields as several:
+        sent = next(name for name in asked.JOB if call.body.get(name))
+        raise InvalidFields([Violation(sent, bad.rule) for bad in several.violations]) from None
 
 
 OPERATIONS = (

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from server.domain import application
 from server.domain.enums import ApplicationSessionStatus
+from server.domain.personal import MARK
 from server.domain.records import ApplicationSession
 from server.service.fields import HTTP_URL
 
@@ -33,12 +34,12 @@ def after_review(session: ApplicationSession) -> str:
 
 def origins(session: ApplicationSession) -> list[str]:
     """Of the two URLs, as a content security policy names them: browsers hold the redirect after a form to it."""
-    return sorted({_origin(url) for url in (session.success_url, session.cancel_url) if url})
+    return sorted({_origin(url) for url in (session.success_url, session.cancel_url) if url != MARK})
 
 
 def _told(url: str, session: str, status: str) -> str:
-    """The URL as browsers read it, with these added to its query."""
-    if not url:
+    """The URL as browsers read it, with these added to its query. Empty when it has been erased."""
+    if url == MARK:
         return ""
     read, mark, fragment = str(HTTP_URL.validate_python(url)).partition("#")
     joint = "?" if "?" not in read else "" if read.endswith(("?", "&")) else "&"

@@ -1,6 +1,8 @@
 """The page's requests: a link, a screen and perhaps a form come in; HTML or a redirect goes out."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from urllib.parse import parse_qsl
 
@@ -24,7 +26,7 @@ from server.domain.records import ApplicationSession, Contractor
 from server.service import applications, contractors
 from server.service.calls import Calls
 from server.service.gate import Gate
-from server.service.links import PATH, Links, NoSuchLink
+from server.service.links import PATH, Link, Links, NoSuchLink
 from server.service.steps import LONGEST_USER_AGENT
 from server.web import shown
 from server.web.call import Call
@@ -69,8 +71,7 @@ class Pages:
         error: Exception | None = None
         try:
             self._gate.require_room()
-            with self._gate:
-                response = await self._answer(request, texts)
+            response = await self._answer(request, texts)
             response.headers["request-id"] = line.call_id
         except ClientDisconnect:
             line.end("CANCELLED")
@@ -88,33 +89,47 @@ class Pages:
         """Raises what `refusals` knows, and whatever goes wrong."""
         address = _address(request)
         self._rate.count(address)
+        with self._counted(address):
+            link = self._links.opened(request.path_params["token"])
+        screen = screen_named(request.path_params.get("screen", ""))
+        # What is typed may never come, so that the request holds no place yet.
+        typed = await _typed(request) if screen and request.method == "POST" else None
+        with self._gate:
+            with self._counted(address):
+                visit = await self._visit(request, link, address, texts)
+            return await self._shown(visit, screen, typed)
+
+    @contextmanager
+    def _counted(self, address: str) -> Iterator[None]:
+        """Links that lead nowhere. Raises NoSuchLink, TooMany."""
         try:
-            visit = await self._visit(request, address, texts)
+            yield
         except (NoSuchLink, NotFound):
             self._rate.count_wrong(address)
             raise NoSuchLink from None
-        session, name = visit.known.session, request.path_params.get("screen", "")
+
+    async def _shown(self, visit: Visit, screen: Screen | None, typed: Typed | None) -> Response:
+        """`typed`: None where nothing was sent."""
+        request, session = visit.request, visit.known.session
+        name = request.path_params.get("screen", "")
         if not name or not leaving.is_open(session, visit.now):
             return _onwards(visit)
         if name == LEAVE:
             return _out(visit)
-        screen = screen_named(name)
         if screen is None:
             raise refusals.NoSuchPage
-        if request.method == "POST":
-            return await self._take(visit, screen)
+        if typed is not None:
+            return await self._take(visit, screen, typed)
         if screen.due > session.step:
             return _onwards(visit)
         return view.screen(visit, screen, screen.on_record(visit.known), notice=request.query_params.get("notice", ""))
 
     async def _again(self, visit: Visit) -> Visit:
         """With what is on record by now."""
-        return await self._visit(visit.request, visit.known.ip_address, visit.texts)
+        return await self._visit(visit.request, visit.link, visit.known.ip_address, visit.texts)
 
-    async def _visit(self, request: Request, address: str, texts: Texts) -> Visit:
+    async def _visit(self, request: Request, link: Link, address: str, texts: Texts) -> Visit:
         """Raises NoSuchLink, NotFound."""
-        token = request.path_params["token"]
-        link = self._links.opened(token)
         caller = Caller(platform=link.platform, roles=frozenset(), actor=ACTOR)
         call = Call(self._calls, caller, _method(request), verb=request.method, path="", id_=link.session, body={})
 
@@ -129,7 +144,7 @@ class Pages:
         return Visit(
             request=request,
             links=self._links,
-            token=token,
+            link=link,
             call=call,
             known=Known(
                 session=session, contractor=contractor, ip_address=address, user_agent=agent[:LONGEST_USER_AGENT]
@@ -137,9 +152,8 @@ class Pages:
             texts=texts,
         )
 
-    async def _take(self, visit: Visit, screen: Screen) -> Response:
+    async def _take(self, visit: Visit, screen: Screen, typed: Typed) -> Response:
         """Whatever is wrong with what was typed, it stays in the form."""
-        typed = await _typed(visit.request)
         if not visit.is_marked(typed):
             return view.screen(visit, screen, typed, notice="send_again", status=403)
         try:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.domain.enums import QuestionType
-from server.service.links import Links
+from server.service.links import Link, Links
 from server.web.call import Call
 from server.web.page import html, leaving
 from server.web.page.screens import SCREENS, Documents, Information, Known, Questions, Screen, Typed, screen_due
@@ -27,7 +27,7 @@ class Visit:
 
     request: Request
     links: Links
-    token: str
+    link: Link
     call: Call
     known: Known
     texts: Texts
@@ -38,7 +38,7 @@ class Visit:
 
     @property
     def path(self) -> str:
-        return f"{self.links.path}{self.token}"
+        return f"{self.links.path}{self.request.path_params['token']}"
 
     @property
     def browser(self) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import stat
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,19 +95,6 @@ async def test_a_server_without_a_page_gives_no_links(serve_http: Serving) -> No
     async with serve_http(database_url=house.url, **known) as elsewhere:
         found = await elsewhere.client.get_session(session.id)
         assert found.url == f"https://apply.example.com/apply/{token_of(session)}", "the page is another server's"
-
-
-async def test_a_sandbox_on_sqlite_makes_a_secret_that_lasts(serve_http: Serving, tmp_path: Path) -> None:
-    async with serve_http(link_secret="") as house:
-        session = await opt_in(house.client)
-    file = tmp_path / "optin.db.link-secret"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert re.fullmatch(r"[0-9a-f]{64}\n", file.read_text())
-    async with serve_http(database_url=house.url, link_secret="") as again:
-        page = await Person(again.http.port).opens(urlsplit(session.url).path)
-        assert page.status == 200
-    async with serve_http(database_url=house.url) as changed:
-        assert (await Person(changed.http.port).opens(urlsplit(session.url).path)).status == 404
 
 
 async def test_secrets_change_one_by_one(serve_http: Serving) -> None:
