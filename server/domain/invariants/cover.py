@@ -42,7 +42,10 @@ def covers(policy: Policy, cause: Cause) -> bool:
     residence = policy.residence_state
     if CoverageType.GENERAL in policy.coverage_types:  # where the contractor lived then
         residence = cause.decision.evidence.get("residence_state", residence)
-    return would_match(policy, need(cause, covered_types(cause).intersection(policy.coverage_types), residence))
+    types = covered_types(cause).intersection(policy.coverage_types)
+    if not types and "part_end" in cause.decision.part:  # a type that has cover up to then counts as left over
+        types = frozenset(cause.assignment.coverage_types).intersection(policy.coverage_types)
+    return would_match(policy, need(cause, types, residence))
 
 
 def would_have_done(
