@@ -17,6 +17,7 @@ from server.domain.carrier import Answer, Bound, CarrierUnavailable, Declined, N
 from server.domain.records import Policy
 from server.domain.terms import next_midnight
 from tests.conftest import NOW, Clock, Serving
+from tests.storage.opened import opened
 from tests.support.client import Client, at
 from tests.support.postgres import PostgresCluster
 
@@ -245,9 +246,14 @@ async def test_a_server_that_asks_no_carrier_warns_of_what_one_is_owed(
         assert (await client.assign(jane.id, job.id)).outcome == pb.BINDING_OUTCOME_BINDING_FAILED
     assert await served() == ["a remote carrier was asked or is owed orders"]
     carrier.down = False
-    async with serve(database_url=database_url, carrier=carrier), asyncio.timeout(10):
-        while not carrier.voided:
+    async with (
+        serve(database_url=database_url, carrier=carrier),
+        opened(database_url) as storage,
+        asyncio.timeout(10),
+    ):
+        while await storage.read(lambda unit: unit.orders.due(NOW + timedelta(days=1), 1)):
             await asyncio.sleep(0.05)
+    assert carrier.voided
     assert await served() == []
 
 
