@@ -129,14 +129,10 @@ def joined(assignment: Assignment, kept: Sequence[Policy], wanted: AssignmentReq
 def _reasons(assignment: Assignment, wanted: AssignmentRequest, part: Binding) -> tuple[BindingReason, ...]:
     """Why the opt-in does not apply is beside the point where workers' compensation is covered, and stays what it was
     where that was left before and nothing is decided about it."""
-    if CoverageType.WORKERS_COMP in assignment.covered_types.difference(wanted.coverage_types):
-        return ()
-    decided = CoverageType.WORKERS_COMP in wanted.coverage_types
-    return (
-        part.reasons
-        if decided or CoverageType.WORKERS_COMP not in assignment.coverage_types
-        else (assignment.binding.reasons)
-    )
+    comp = CoverageType.WORKERS_COMP
+    if comp in wanted.coverage_types or comp not in assignment.coverage_types:
+        return part.reasons
+    return () if comp in assignment.covered_types else assignment.binding.reasons
 
 
 def not_bound(assignment: Assignment, policy: Policy, reason: BindingReason) -> Binding:
