@@ -83,9 +83,8 @@ async def running(
 ) -> AsyncIterator[Running]:
     """The server, from its first answered call to its last commit.
 
-    `share_port`: with the other workers of one `optin serve`. `observers`: beside those of the settings.
-    Raises StorageUnavailable, FileInUse, SchemaTooNew, SchemaTooOld, RowsMissing, PortTaken, BadCertificates,
-    BadLinkSecret.
+    `share_port`: with the other workers of one `optin serve`. `observers`: beside those of the settings. Raises
+    StorageUnavailable, FileInUse, SchemaTooNew, SchemaTooOld, RowsMissing, PortTaken, BadCertificates, BadLinkSecret.
     """
     async with AsyncExitStack() as stack:
         seen = await stack.enter_async_context(observed(settings, clock, others=observers, one_of_several=share_port))
