@@ -31,11 +31,11 @@ def covered_from(type_: CoverageType, policies: Iterable[Policy], end: datetime)
     return since
 
 
-def lost(types: Iterable[CoverageType], start: datetime, named: Sequence[Policy]) -> list[str]:
+def lost(types: Iterable[CoverageType], start: datetime, named: Sequence[Policy]) -> list[Policy]:
     """Of the policies that an assignment of the types names, in their order, those that were cancelled to end before
     the part begins that rests on them."""
     return [
-        policy.id
+        policy
         for position, policy in enumerate(named)
         if policy.cancel_time is not None and _begins(types, start, named[:position], policy) >= policy.end
     ]

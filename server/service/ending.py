@@ -79,5 +79,5 @@ def _losses(unit: Unit, ctx: Context, last: Sequence[DecisionRecord]) -> list[Lo
         if binding.outcome is not BindingOutcome.BINDING_PENDING:  # one that is being bound is settled first
             its = [named[id_] for id_ in binding.policies]
             gone = anew.lost(assignment.coverage_types, assignment.effective_time, its)
-            losses += [Loss(entry, frozenset(gone))] if gone else []
+            losses += [Loss(entry, gone)] if gone else []
     return losses

@@ -108,12 +108,12 @@ def catch_up(unit: Unit, last: DecisionRecord, seen: Evidence, now: datetime) ->
     `seen`: what the pending decision rested on; policies that were cover then were decided about.
     """
     assignment = last.assignment
-    were_cover = set(seen.get("policies", ())).difference(seen.get("being_bound", ()))
     if not assignment.binding.standard_workflow_coverage_types:
         return
     live = unit.policies.live(assignment.platform, [assignment.contractor]).get(assignment.contractor, ())
-    issued = [p for p in live if p.origin is PolicyOrigin.QUOTE and p.status is PolicyStatus.ACTIVE]
-    issued = [p for p in issued if p.id not in were_cover]
+    were_cover = set(seen.get("policies", ())).difference(seen.get("being_bound", ()))
+    active = (p for p in live if p.origin is PolicyOrigin.QUOTE and p.status is PolicyStatus.ACTIVE)
+    issued = [p for p in active if p.id not in were_cover]
     quotes = unit.quotes.find(assignment.platform, {policy.quote for policy in issued})
     for policy in issued:
         quote = quotes[policy.quote]

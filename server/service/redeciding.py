@@ -14,7 +14,7 @@ from server.service.facts import evidence, facts_about, part_of
 
 class Loss(NamedTuple):
     last: DecisionRecord  # about the assignment
-    policies: frozenset[str]  # that it has no more
+    policies: Sequence[Policy]  # that it has no more
 
 
 class _Anew(NamedTuple):
@@ -27,15 +27,15 @@ class _Anew(NamedTuple):
 
 def after_loss(unit: Unit, ctx: Context, contractor: str, losses: Sequence[Loss]) -> None:
     """What the policies that ended covered of an assignment, another one may."""
-    found = unit.policies.find(ctx.platform, {id_ for _, lost in losses for id_ in lost})
     todo = []
     for last, lost in losses:
         assignment = last.assignment
-        served = {type_ for id_ in lost for type_ in found[id_].coverage_types}.intersection(assignment.coverage_types)
-        kept = [id_ for id_ in assignment.binding.policies if id_ not in lost]
+        ids = {policy.id for policy in lost}
+        served = {type_ for policy in lost for type_ in policy.coverage_types}.intersection(assignment.coverage_types)
+        kept = [id_ for id_ in assignment.binding.policies if id_ not in ids]
         # Where a later part was uncovered already, no type counts as covered.
         types = served.intersection(assignment.covered_types) or served
-        todo.append(_Anew(last, policy=min(lost), kept=kept, types=types))
+        todo.append(_Anew(last, policy=min(ids), kept=kept, types=types))
     _decide_anew(unit, ctx, contractor, todo, EventType.POLICY_CANCELLED)
 
 

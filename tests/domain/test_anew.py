@@ -263,7 +263,7 @@ def test_a_policy_is_lost_that_ends_before_the_part_begins_that_rests_on_it(
     named: Sequence[Policy], gone: Sequence[str]
 ) -> None:
     assert COMP.expire_time == utc("2024-12-03")
-    assert lost((GENERAL, WORKERS_COMP), START, named) == gone
+    assert [policy.id for policy in lost((GENERAL, WORKERS_COMP), START, named)] == gone
 
 
 def test_a_policy_that_is_back_covers_what_it_can() -> None:

@@ -102,8 +102,8 @@ def cover_that_ended_before_is_decided_anew(books: Books, entry: Entry, _: Terms
     if last.outcome is BindingOutcome.BINDING_PENDING:
         return
     named = [books.policies[id_] for id_ in last.policies if id_ in books.policies]
-    for id_ in lost(entry.assignment.coverage_types, entry.assignment.effective_time, named):
-        yield entry.id, id_
+    for policy in lost(entry.assignment.coverage_types, entry.assignment.effective_time, named):
+        yield entry.id, policy.id
 
 
 def pending_assignment_is_being_bound(books: Books, entry: Entry, _: Terms) -> Ids:
